@@ -1,0 +1,2 @@
+//! The `andiron` binary.
+fn main() {}
