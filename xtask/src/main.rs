@@ -1,25 +1,47 @@
-//! The project's own commands.
-use std::path::Path;
+//! The project's own commands: `cargo xtask verify` is the one gate and writes nothing, `cargo xtask fix` is its twin.
 
-fn main() -> anyhow::Result<()> {
-    // `cargo xtask setup`: the protobuf compiler, where `.cargo/config.toml` points PROTOC.
-    let tools = Path::new(".tools");
-    std::fs::create_dir_all(tools.join("bin"))?;
-    std::fs::copy(protoc_bin_vendored::protoc_bin_path()?, tools.join("bin/protoc"))?;
-    copy_tree(&protoc_bin_vendored::include_path()?, &tools.join("include"))?;
-    Ok(())
+mod bench;
+mod setup;
+mod tidy;
+mod verify;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", disable_version_flag = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
 }
 
-fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
+#[derive(Subcommand)]
+enum Command {
+    /// Put the protobuf compiler where `.cargo/config.toml` points PROTOC
+    Setup,
+    /// Check format, clippy with warnings refused, tidy and tests; writes nothing into the tree
+    Verify {
+        /// Leave the engine out: the broker half alone, without DataFusion
+        #[arg(long)]
+        broker: bool,
+    },
+    /// Format, and apply what clippy can mend
+    Fix,
+    /// Check what the compiler does not: arrows between crates, walls, file sizes, licences
+    Tidy,
+    /// Measure a path that carries records, beside its peer in the same run
+    Bench {
+        #[command(subcommand)]
+        what: bench::Bench,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Setup => setup::protoc(),
+        Command::Verify { broker } => verify::verify(broker),
+        Command::Fix => verify::fix(),
+        Command::Tidy => tidy::run(),
+        Command::Bench { what } => bench::run(what),
     }
-    Ok(())
 }
