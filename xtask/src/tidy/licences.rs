@@ -1,12 +1,13 @@
 //! Only permissive licences come in.
 
 /// The licences that ask for no more than their notice.
-const PERMISSIVE: [&str; 15] = [
+const PERMISSIVE: [&str; 16] = [
     "0BSD",
     "Apache-2.0",
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
+    "bzip2-1.0.6",
     "CC0-1.0",
     "CDLA-Permissive-2.0",
     "ISC",
