@@ -2,3 +2,9 @@
 
 pub use kafka_protocol as kafka;
 pub use kafka_protocol::messages;
+pub use uuid::Uuid;
+
+mod kafka_uuid;
+pub mod schema;
+
+pub use kafka_uuid::KafkaUuid;
