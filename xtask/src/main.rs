@@ -1,6 +1,8 @@
 //! The project's own commands: `cargo xtask verify` is the one gate and writes nothing, `cargo xtask fix` is its twin.
 
 mod bench;
+mod judges;
+mod python;
 mod setup;
 mod tidy;
 mod verify;
@@ -29,6 +31,22 @@ enum Command {
     Fix,
     /// Check what the compiler does not: arrows between crates, walls, file sizes, licences
     Tidy,
+    /// Run the programs that judge us (Kafka clients, PySpark, Apache Kafka's own tools) against the real binary
+    Judges {
+        /// Only the cases that match, as pytest's -k
+        only: Option<String>,
+        /// Judge the release build
+        #[arg(long)]
+        release: bool,
+    },
+    /// `make test`: set-up, verify, judges
+    Test,
+    /// `make demo`: a year of flights through Kafka and PySpark into Delta
+    Demo {
+        /// Options of examples/demo.py
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// Measure a path that carries records, beside its peer in the same run
     Bench {
         #[command(subcommand)]
@@ -42,6 +60,13 @@ fn main() -> anyhow::Result<()> {
         Command::Verify { broker } => verify::verify(broker),
         Command::Fix => verify::fix(),
         Command::Tidy => tidy::run(),
+        Command::Judges { only, release } => judges::judges(only.as_deref(), release),
+        Command::Test => {
+            setup::protoc()?;
+            verify::verify(false)?;
+            judges::judges(None, false)
+        }
+        Command::Demo { rest } => judges::demo(&rest),
         Command::Bench { what } => bench::run(what),
     }
 }
