@@ -1,0 +1,17 @@
+//! Every bound of this crate, by name.
+
+/// How deep relations and expressions may nest, counted together from the root. Spark's own clients cannot build deeper
+/// plans than some hundreds of levels, and all code that walks a plan recursively relies on this.
+pub const PLAN_DEPTH_MAX: usize = 1_000;
+
+/// How deep a data type may nest: every form of a schema (JSON, DDL, protobuf) is refused beyond it.
+pub const TYPE_DEPTH_MAX: usize = 200;
+
+/// The longest SQL text that is parsed, in bytes.
+pub const SQL_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What is left of a stack, in bytes, before a recursive walk continues on a new segment.
+pub const STACK_RED_ZONE_BYTES: usize = 256 * 1024;
+
+/// The size, in bytes, of such a new segment.
+pub const STACK_SEGMENT_BYTES: usize = 4 * 1024 * 1024;
