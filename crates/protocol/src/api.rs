@@ -3,13 +3,11 @@
 
 use crate::kafka::protocol::{Message, Request};
 use crate::messages::{
-    AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeGroupsRequest, DescribeTopicPartitionsRequest, FetchRequest,
-    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest,
-    SyncGroupRequest,
+    AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeTopicPartitionsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, SyncGroupRequest,
 };
 
 /// An API and the versions of it that are offered.
@@ -28,27 +26,15 @@ impl Offered {
         let (request, response) = (R::VERSIONS, <R::Response as Message>::VERSIONS);
         Offered {
             key,
-            min: if request.min > response.min {
-                request.min
-            } else {
-                response.min
-            },
-            max: if request.max < response.max {
-                request.max
-            } else {
-                response.max
-            },
+            min: if request.min > response.min { request.min } else { response.min },
+            max: if request.max < response.max { request.max } else { response.max },
         }
     }
 
     /// The oldest version to name in an ApiVersions answer: librdkafka takes a broker for ancient unless Produce starts
     /// at 0, so Kafka says 0 there and so does this broker, though neither decodes a Produce below 3.
     pub const fn advertised_min(&self) -> i16 {
-        if matches!(self.key, ApiKey::Produce) {
-            0
-        } else {
-            self.min
-        }
+        if matches!(self.key, ApiKey::Produce) { 0 } else { self.min }
     }
 
     /// Whether a request of this version can be answered.

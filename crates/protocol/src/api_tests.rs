@@ -26,9 +26,5 @@ fn produce_is_advertised_from_0_as_librdkafka_wants_it() {
 
 #[test]
 fn the_table_is_in_order_of_its_keys() {
-    assert!(
-        BROKER
-            .windows(2)
-            .all(|pair| (pair[0].key as i16) < (pair[1].key as i16))
-    );
+    assert!(BROKER.windows(2).all(|pair| (pair[0].key as i16) < (pair[1].key as i16)));
 }

@@ -135,10 +135,7 @@ pub fn read(frame: Bytes) -> Result<(Header, Bytes), FrameError> {
 /// The tagged fields of a flexible header go into a map one by one, each at least two bytes: no lie about their number
 /// survives, but a frame full of empty ones would make a map far larger than itself.
 fn bound_tagged_fields(frame: &[u8]) -> Result<(), FrameError> {
-    let client_id = frame
-        .get(8..10)
-        .map(|b| i16::from_be_bytes([b[0], b[1]]))
-        .ok_or(FrameError::Header)?;
+    let client_id = frame.get(8..10).map(|b| i16::from_be_bytes([b[0], b[1]])).ok_or(FrameError::Header)?;
     let at = 10 + usize::try_from(client_id).unwrap_or(0);
     match frame.get(at..) {
         // One byte of count: at most 127 fields.
@@ -150,16 +147,8 @@ fn bound_tagged_fields(frame: &[u8]) -> Result<(), FrameError> {
 /// Decodes the body of a request after bounding every length in it.
 pub fn decode<R: Request + Decodable>(version: i16, mut body: Bytes) -> Result<R, FrameError> {
     let key = ApiKey::try_from(R::KEY).map_err(|_| FrameError::Header)?;
-    guard::check(key, version, &body).map_err(|source| FrameError::Length {
-        key,
-        version,
-        source,
-    })?;
-    R::decode(&mut body, version).map_err(|e| FrameError::Body {
-        key,
-        version,
-        reason: e.to_string(),
-    })
+    guard::check(key, version, &body).map_err(|source| FrameError::Length { key, version, source })?;
+    R::decode(&mut body, version).map_err(|e| FrameError::Body { key, version, reason: e.to_string() })
 }
 
 /// Encodes an answer as one frame, size included.
@@ -168,20 +157,15 @@ pub fn encode<A: Encodable + HeaderVersion>(
     version: i16,
     answer: &A,
 ) -> Result<Bytes, FrameError> {
-    let size = answer
-        .compute_size(version)
-        .map_err(|e| FrameError::Answer(e.to_string()))?;
+    let size = answer.compute_size(version).map_err(|e| FrameError::Answer(e.to_string()))?;
     let mut out = BytesMut::with_capacity(size + 9);
     out.put_i32(0);
     out.put_i32(correlation_id);
     if A::header_version(version) >= 1 {
         out.put_u8(0);
     }
-    answer
-        .encode(&mut out, version)
-        .map_err(|e| FrameError::Answer(e.to_string()))?;
-    let length =
-        i32::try_from(out.len() - 4).map_err(|_| FrameError::Answer("above 2 GiB".to_owned()))?;
+    answer.encode(&mut out, version).map_err(|e| FrameError::Answer(e.to_string()))?;
+    let length = i32::try_from(out.len() - 4).map_err(|_| FrameError::Answer("above 2 GiB".to_owned()))?;
     out[..4].copy_from_slice(&length.to_be_bytes());
     Ok(out.freeze())
 }

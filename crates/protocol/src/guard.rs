@@ -80,33 +80,18 @@ const fn field(from: i16, kind: Kind) -> Field {
 }
 
 const fn until(from: i16, to: i16, kind: Kind) -> Field {
-    Field {
-        from,
-        to,
-        tag: None,
-        kind,
-    }
+    Field { from, to, tag: None, kind }
 }
 
 const fn tagged(from: i16, tag: u32, kind: Kind) -> Field {
-    Field {
-        from,
-        to: i16::MAX,
-        tag: Some(tag),
-        kind,
-    }
+    Field { from, to: i16::MAX, tag: Some(tag), kind }
 }
 
 /// Walks the body of a request and returns how many bytes of it the request takes, or what is wrong with its lengths.
 pub fn check(key: ApiKey, version: i16, body: &[u8]) -> Result<usize, GuardError> {
     let layout = layouts::layout(key).ok_or(GuardError::Unknown(key))?;
-    let mut walk = Walk {
-        rest: body,
-        version,
-        flexible: version >= layout.flexible_from,
-        elements: 0,
-        tagged_fields: 0,
-    };
+    let mut walk =
+        Walk { rest: body, version, flexible: version >= layout.flexible_from, elements: 0, tagged_fields: 0 };
     walk.fields(layout.fields)?;
     Ok(body.len() - walk.rest.len())
 }
@@ -126,11 +111,7 @@ impl Walk<'_> {
                 self.kind(&field.kind)?;
             }
         }
-        if self.flexible {
-            self.tagged(fields)
-        } else {
-            Ok(())
-        }
+        if self.flexible { self.tagged(fields) } else { Ok(()) }
     }
 
     fn has(&self, field: &Field) -> bool {
@@ -163,10 +144,7 @@ impl Walk<'_> {
         };
         // Every element takes at least one byte, so a count beyond the rest is a lie whatever the element is.
         if count > self.rest.len() as u64 {
-            return Err(GuardError::BeyondEnd {
-                length: count,
-                remaining: self.rest.len(),
-            });
+            return Err(GuardError::BeyondEnd { length: count, remaining: self.rest.len() });
         }
         self.elements = self.elements.saturating_add(count as usize);
         if self.elements > REQUEST_ELEMENTS_MAX {
@@ -216,9 +194,7 @@ impl Walk<'_> {
         };
         match length {
             -1 => Ok(None),
-            length => u64::try_from(length)
-                .map(Some)
-                .map_err(|_| GuardError::Negative(length)),
+            length => u64::try_from(length).map(Some).map_err(|_| GuardError::Negative(length)),
         }
     }
 
@@ -248,10 +224,7 @@ impl Walk<'_> {
                 self.rest = rest;
                 Ok(taken)
             }
-            None => Err(GuardError::BeyondEnd {
-                length: length as u64,
-                remaining: self.rest.len(),
-            }),
+            None => Err(GuardError::BeyondEnd { length: length as u64, remaining: self.rest.len() }),
         }
     }
 }

@@ -73,11 +73,7 @@ impl<F> FetchPartition<F> {
 
 /// Writes a Fetch answer of versions 4 to 18 as the parts of one frame, size included.
 pub fn encode<F>(correlation_id: i32, version: i16, answer: FetchAnswer<F>) -> Vec<Part<F>> {
-    let mut w = Writer {
-        flexible: version >= 12,
-        open: BytesMut::with_capacity(256),
-        parts: Vec::new(),
-    };
+    let mut w = Writer { flexible: version >= 12, open: BytesMut::with_capacity(256), parts: Vec::new() };
     w.open.put_i32(0);
     w.open.put_i32(correlation_id);
     if w.flexible {
@@ -103,12 +99,7 @@ pub fn encode<F>(correlation_id: i32, version: i16, answer: FetchAnswer<F>) -> V
     }
     w.no_tags();
     w.close();
-    let total: usize = w
-        .parts
-        .iter()
-        .map(Part::len)
-        .sum::<usize>()
-        .saturating_sub(4);
+    let total: usize = w.parts.iter().map(Part::len).sum::<usize>().saturating_sub(4);
     if let Some(Part::Bytes(first)) = w.parts.first_mut() {
         let mut sized = BytesMut::from(&first[..]);
         sized[..4].copy_from_slice(&(total as i32).to_be_bytes());
@@ -154,12 +145,7 @@ impl<F> Writer<F> {
         }
         if bytes > 0 {
             self.close();
-            self.parts.extend(
-                partition
-                    .records
-                    .into_iter()
-                    .filter(|part| !part.is_empty()),
-            );
+            self.parts.extend(partition.records.into_iter().filter(|part| !part.is_empty()));
         }
         match partition.diverging {
             Some((epoch, end_offset)) if self.flexible => {

@@ -11,40 +11,22 @@ use crate::messages::{FetchResponse, MetadataRequest};
 
 #[test]
 fn the_size_of_a_frame_is_bounded() {
-    assert!(matches!(
-        length((-1i32).to_be_bytes(), 100),
-        Err(FrameError::Size(-1))
-    ));
-    assert!(matches!(
-        length(7i32.to_be_bytes(), 100),
-        Err(FrameError::Size(7))
-    ));
-    assert!(matches!(
-        length(101i32.to_be_bytes(), 100),
-        Err(FrameError::TooLarge {
-            size: 101,
-            max: 100
-        })
-    ));
+    assert!(matches!(length((-1i32).to_be_bytes(), 100), Err(FrameError::Size(-1))));
+    assert!(matches!(length(7i32.to_be_bytes(), 100), Err(FrameError::Size(7))));
+    assert!(matches!(length(101i32.to_be_bytes(), 100), Err(FrameError::TooLarge { size: 101, max: 100 })));
     assert_eq!(length(100i32.to_be_bytes(), 100).unwrap(), 100);
 }
 
 #[test]
 fn an_unknown_api_still_has_a_correlation_id() {
     let (header, _) = read(Bytes::from_static(&[3, 232, 0, 1, 0, 0, 0, 7, 0, 0])).unwrap();
-    assert_eq!(
-        (header.key, header.version, header.correlation_id),
-        (1000, 1, 7)
-    );
+    assert_eq!((header.key, header.version, header.correlation_id), (1000, 1, 7));
 }
 
 #[test]
 fn a_metadata_request_of_ten_bytes_cannot_ask_for_gigabytes() {
     let body = Bytes::from_static(&[0x7f, 0xff, 0xff, 0xff]);
-    assert!(matches!(
-        decode::<MetadataRequest>(1, body),
-        Err(FrameError::Length { .. })
-    ));
+    assert!(matches!(decode::<MetadataRequest>(1, body), Err(FrameError::Length { .. })));
 }
 
 #[test]
@@ -68,11 +50,7 @@ fn fetch_answers_of_every_version_are_read_back() {
                         diverging: (version >= 12).then_some((2, 4)),
                         records: vec![
                             Part::Bytes(Bytes::from_static(b"one")),
-                            Part::File {
-                                file: b"xxtwo",
-                                position: 2,
-                                len: 3,
-                            },
+                            Part::File { file: b"xxtwo", position: 2, len: 3 },
                         ],
                     },
                     FetchPartition::refused(4, ErrorCode::NotLeaderOrFollower),
@@ -83,11 +61,7 @@ fn fetch_answers_of_every_version_are_read_back() {
         for part in fetch::encode(77, version, answer) {
             match part {
                 Part::Bytes(bytes) => wire.put_slice(&bytes),
-                Part::File {
-                    file,
-                    position,
-                    len,
-                } => {
+                Part::File { file, position, len } => {
                     wire.put_slice(&file[position as usize..position as usize + len]);
                 }
             }
@@ -101,14 +75,8 @@ fn fetch_answers_of_every_version_are_read_back() {
         let topic = &read.responses[0];
         let partition = &topic.partitions[0];
         assert_eq!(partition.records.as_deref(), Some(&b"onetwo"[..]));
-        assert_eq!(
-            (partition.high_watermark, partition.last_stable_offset),
-            (10, 8)
-        );
-        assert_eq!(
-            partition.aborted_transactions.as_ref().unwrap()[0].first_offset,
-            6
-        );
+        assert_eq!((partition.high_watermark, partition.last_stable_offset), (10, 8));
+        assert_eq!(partition.aborted_transactions.as_ref().unwrap()[0].first_offset, 6);
         assert_eq!(topic.partitions[1].error_code, 6);
         if version >= 13 {
             assert_eq!(topic.topic_id, id);
@@ -116,13 +84,7 @@ fn fetch_answers_of_every_version_are_read_back() {
             assert_eq!(&*topic.topic.0, "orders");
         }
         if version >= 12 {
-            assert_eq!(
-                (
-                    partition.diverging_epoch.epoch,
-                    partition.diverging_epoch.end_offset
-                ),
-                (2, 4)
-            );
+            assert_eq!((partition.diverging_epoch.epoch, partition.diverging_epoch.end_offset), (2, 4));
         }
     }
 }

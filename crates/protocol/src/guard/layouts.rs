@@ -86,14 +86,7 @@ const FETCH: Layout = Layout {
                 ),
             ])),
         ),
-        field(
-            7,
-            Array(&Struct(&[
-                until(7, 12, Text),
-                field(13, Fixed(16)),
-                field(7, Array(&Fixed(4))),
-            ])),
-        ),
+        field(7, Array(&Struct(&[until(7, 12, Text), field(13, Fixed(16)), field(7, Array(&Fixed(4)))]))),
         field(11, Text),
     ],
 };
@@ -107,14 +100,7 @@ const LIST_OFFSETS: Layout = Layout {
             0,
             Array(&Struct(&[
                 field(0, Text),
-                field(
-                    0,
-                    Array(&Struct(&[
-                        field(0, Fixed(4)),
-                        field(4, Fixed(4)),
-                        field(0, Fixed(8)),
-                    ])),
-                ),
+                field(0, Array(&Struct(&[field(0, Fixed(4)), field(4, Fixed(4)), field(0, Fixed(8))]))),
             ])),
         ),
         field(10, Fixed(4)),
@@ -144,15 +130,7 @@ const OFFSET_COMMIT: Layout = Layout {
             Array(&Struct(&[
                 until(0, 9, Text),
                 field(10, Fixed(16)),
-                field(
-                    0,
-                    Array(&Struct(&[
-                        field(0, Fixed(4)),
-                        field(0, Fixed(8)),
-                        field(6, Fixed(4)),
-                        field(0, Text),
-                    ])),
-                ),
+                field(0, Array(&Struct(&[field(0, Fixed(4)), field(0, Fixed(8)), field(6, Fixed(4)), field(0, Text)]))),
             ])),
         ),
     ],
@@ -162,39 +140,22 @@ const OFFSET_FETCH: Layout = Layout {
     flexible_from: 6,
     fields: &[
         until(0, 7, Text),
-        until(
-            0,
-            7,
-            Array(&Struct(&[until(0, 7, Text), until(0, 7, Array(&Fixed(4)))])),
-        ),
+        until(0, 7, Array(&Struct(&[until(0, 7, Text), until(0, 7, Array(&Fixed(4)))]))),
         field(
             8,
             Array(&Struct(&[
                 field(8, Text),
                 field(9, Text),
                 field(9, Fixed(4)),
-                field(
-                    8,
-                    Array(&Struct(&[
-                        until(8, 9, Text),
-                        field(10, Fixed(16)),
-                        field(8, Array(&Fixed(4))),
-                    ])),
-                ),
+                field(8, Array(&Struct(&[until(8, 9, Text), field(10, Fixed(16)), field(8, Array(&Fixed(4)))]))),
             ])),
         ),
         field(7, Fixed(1)),
     ],
 };
 
-const FIND_COORDINATOR: Layout = Layout {
-    flexible_from: 3,
-    fields: &[
-        until(0, 3, Text),
-        field(1, Fixed(1)),
-        field(4, Array(&Text)),
-    ],
-};
+const FIND_COORDINATOR: Layout =
+    Layout { flexible_from: 3, fields: &[until(0, 3, Text), field(1, Fixed(1)), field(4, Array(&Text))] };
 
 const JOIN_GROUP: Layout = Layout {
     flexible_from: 6,
@@ -210,25 +171,15 @@ const JOIN_GROUP: Layout = Layout {
     ],
 };
 
-const HEARTBEAT: Layout = Layout {
-    flexible_from: 4,
-    fields: &[
-        field(0, Text),
-        field(0, Fixed(4)),
-        field(0, Text),
-        field(3, Text),
-    ],
-};
+const HEARTBEAT: Layout =
+    Layout { flexible_from: 4, fields: &[field(0, Text), field(0, Fixed(4)), field(0, Text), field(3, Text)] };
 
 const LEAVE_GROUP: Layout = Layout {
     flexible_from: 4,
     fields: &[
         field(0, Text),
         until(0, 2, Text),
-        field(
-            3,
-            Array(&Struct(&[field(3, Text), field(3, Text), field(5, Text)])),
-        ),
+        field(3, Array(&Struct(&[field(3, Text), field(3, Text), field(5, Text)]))),
     ],
 };
 
@@ -245,20 +196,11 @@ const SYNC_GROUP: Layout = Layout {
     ],
 };
 
-const DESCRIBE_GROUPS: Layout = Layout {
-    flexible_from: 5,
-    fields: &[field(0, Array(&Text)), field(3, Fixed(1))],
-};
+const DESCRIBE_GROUPS: Layout = Layout { flexible_from: 5, fields: &[field(0, Array(&Text)), field(3, Fixed(1))] };
 
-const LIST_GROUPS: Layout = Layout {
-    flexible_from: 3,
-    fields: &[field(4, Array(&Text)), field(5, Array(&Text))],
-};
+const LIST_GROUPS: Layout = Layout { flexible_from: 3, fields: &[field(4, Array(&Text)), field(5, Array(&Text))] };
 
-const API_VERSIONS: Layout = Layout {
-    flexible_from: 3,
-    fields: &[field(3, Text), field(3, Text)],
-};
+const API_VERSIONS: Layout = Layout { flexible_from: 3, fields: &[field(3, Text), field(3, Text)] };
 
 const CREATE_TOPICS: Layout = Layout {
     flexible_from: 5,
@@ -269,10 +211,7 @@ const CREATE_TOPICS: Layout = Layout {
                 field(0, Text),
                 field(0, Fixed(4)),
                 field(0, Fixed(2)),
-                field(
-                    0,
-                    Array(&Struct(&[field(0, Fixed(4)), field(0, Array(&Fixed(4)))])),
-                ),
+                field(0, Array(&Struct(&[field(0, Fixed(4)), field(0, Array(&Fixed(4)))]))),
                 field(0, Array(&Struct(&[field(0, Text), field(0, Text)]))),
             ])),
         ),
@@ -295,10 +234,7 @@ const DELETE_RECORDS: Layout = Layout {
     fields: &[
         field(
             0,
-            Array(&Struct(&[
-                field(0, Text),
-                field(0, Array(&Struct(&[field(0, Fixed(4)), field(0, Fixed(8))]))),
-            ])),
+            Array(&Struct(&[field(0, Text), field(0, Array(&Struct(&[field(0, Fixed(4)), field(0, Fixed(8))])))])),
         ),
         field(0, Fixed(4)),
     ],
@@ -319,14 +255,7 @@ const INIT_PRODUCER_ID: Layout = Layout {
 const DESCRIBE_CONFIGS: Layout = Layout {
     flexible_from: 4,
     fields: &[
-        field(
-            0,
-            Array(&Struct(&[
-                field(0, Fixed(1)),
-                field(0, Text),
-                field(0, Array(&Text)),
-            ])),
-        ),
+        field(0, Array(&Struct(&[field(0, Fixed(1)), field(0, Text), field(0, Array(&Text))]))),
         field(1, Fixed(1)),
         field(3, Fixed(1)),
     ],
@@ -363,10 +292,7 @@ const CREATE_PARTITIONS: Layout = Layout {
     ],
 };
 
-const DELETE_GROUPS: Layout = Layout {
-    flexible_from: 2,
-    fields: &[field(0, Array(&Text))],
-};
+const DELETE_GROUPS: Layout = Layout { flexible_from: 2, fields: &[field(0, Array(&Text))] };
 
 const INCREMENTAL_ALTER_CONFIGS: Layout = Layout {
     flexible_from: 1,
@@ -376,24 +302,15 @@ const INCREMENTAL_ALTER_CONFIGS: Layout = Layout {
             Array(&Struct(&[
                 field(0, Fixed(1)),
                 field(0, Text),
-                field(
-                    0,
-                    Array(&Struct(&[
-                        field(0, Text),
-                        field(0, Fixed(1)),
-                        field(0, Text),
-                    ])),
-                ),
+                field(0, Array(&Struct(&[field(0, Text), field(0, Fixed(1)), field(0, Text)]))),
             ])),
         ),
         field(0, Fixed(1)),
     ],
 };
 
-const DESCRIBE_CLUSTER: Layout = Layout {
-    flexible_from: 0,
-    fields: &[field(0, Fixed(1)), field(1, Fixed(1)), field(2, Fixed(1))],
-};
+const DESCRIBE_CLUSTER: Layout =
+    Layout { flexible_from: 0, fields: &[field(0, Fixed(1)), field(1, Fixed(1)), field(2, Fixed(1))] };
 
 const DESCRIBE_TOPIC_PARTITIONS: Layout = Layout {
     flexible_from: 0,

@@ -19,15 +19,8 @@ fn every_offered_request_has_a_layout_that_ends_where_its_encoding_ends() {
     for offered in api::BROKER {
         for version in offered.min..=offered.max {
             let mut body = BytesMut::new();
-            RequestKind::default_of(offered.key)
-                .encode(&mut body, version)
-                .unwrap();
-            assert_eq!(
-                check(offered.key, version, &body),
-                Ok(body.len()),
-                "{:?} version {version}",
-                offered.key
-            );
+            RequestKind::default_of(offered.key).encode(&mut body, version).unwrap();
+            assert_eq!(check(offered.key, version, &body), Ok(body.len()), "{:?} version {version}", offered.key);
         }
     }
 }
@@ -42,11 +35,9 @@ impl RequestKind {
             ApiKey::Produce => K::Produce(ProduceRequest::default()),
             ApiKey::Fetch => K::Fetch(FetchRequest::default()),
             ApiKey::ListOffsets => K::ListOffsets(ListOffsetsRequest::default()),
-            ApiKey::Metadata => K::Metadata(
-                MetadataRequest::default()
-                    .with_topics(Some(vec![]))
-                    .with_allow_auto_topic_creation(true),
-            ),
+            ApiKey::Metadata => {
+                K::Metadata(MetadataRequest::default().with_topics(Some(vec![])).with_allow_auto_topic_creation(true))
+            }
             ApiKey::OffsetCommit => K::OffsetCommit(OffsetCommitRequest::default()),
             ApiKey::OffsetFetch => K::OffsetFetch(OffsetFetchRequest::default()),
             ApiKey::FindCoordinator => K::FindCoordinator(FindCoordinatorRequest::default()),
@@ -65,13 +56,9 @@ impl RequestKind {
             ApiKey::AlterConfigs => K::AlterConfigs(AlterConfigsRequest::default()),
             ApiKey::CreatePartitions => K::CreatePartitions(CreatePartitionsRequest::default()),
             ApiKey::DeleteGroups => K::DeleteGroups(DeleteGroupsRequest::default()),
-            ApiKey::IncrementalAlterConfigs => {
-                K::IncrementalAlterConfigs(IncrementalAlterConfigsRequest::default())
-            }
+            ApiKey::IncrementalAlterConfigs => K::IncrementalAlterConfigs(IncrementalAlterConfigsRequest::default()),
             ApiKey::DescribeCluster => K::DescribeCluster(DescribeClusterRequest::default()),
-            ApiKey::DescribeTopicPartitions => {
-                K::DescribeTopicPartitions(DescribeTopicPartitionsRequest::default())
-            }
+            ApiKey::DescribeTopicPartitions => K::DescribeTopicPartitions(DescribeTopicPartitionsRequest::default()),
             other => panic!("{other:?} is offered but not tried here"),
         }
     }
@@ -80,14 +67,8 @@ impl RequestKind {
 #[test]
 fn a_full_fetch_with_tagged_fields_passes_whole() {
     for version in 4..=18 {
-        let (name, id) = if version >= 13 {
-            (text(""), Uuid::from_u128(1))
-        } else {
-            (text("orders"), Uuid::nil())
-        };
-        let mut partition = FetchPartition::default()
-            .with_partition(1)
-            .with_fetch_offset(5);
+        let (name, id) = if version >= 13 { (text(""), Uuid::from_u128(1)) } else { (text("orders"), Uuid::nil()) };
+        let mut partition = FetchPartition::default().with_partition(1).with_fetch_offset(5);
         if version >= 17 {
             partition = partition.with_replica_directory_id(Uuid::from_u128(3));
         }
@@ -99,10 +80,7 @@ fn a_full_fetch_with_tagged_fields_passes_whole() {
         ]);
         if version >= 7 {
             request = request.with_forgotten_topics_data(vec![
-                ForgottenTopic::default()
-                    .with_topic(TopicName(name))
-                    .with_topic_id(id)
-                    .with_partitions(vec![1, 2]),
+                ForgottenTopic::default().with_topic(TopicName(name)).with_topic_id(id).with_partitions(vec![1, 2]),
             ]);
         }
         if version >= 12 {
@@ -110,11 +88,7 @@ fn a_full_fetch_with_tagged_fields_passes_whole() {
         }
         let mut body = BytesMut::new();
         request.encode(&mut body, version).unwrap();
-        assert_eq!(
-            check(ApiKey::Fetch, version, &body),
-            Ok(body.len()),
-            "version {version}"
-        );
+        assert_eq!(check(ApiKey::Fetch, version, &body), Ok(body.len()), "version {version}");
     }
 }
 
@@ -123,33 +97,15 @@ fn lies_about_lengths_are_refused() {
     let metadata = |bytes: &'static [u8], version| check(ApiKey::Metadata, version, bytes);
     assert_eq!(
         metadata(&[0x7f, 0xff, 0xff, 0xff], 1),
-        Err(GuardError::BeyondEnd {
-            length: 0x7fff_ffff,
-            remaining: 0
-        })
+        Err(GuardError::BeyondEnd { length: 0x7fff_ffff, remaining: 0 })
     );
-    assert_eq!(
-        metadata(&[0xff, 0xff, 0xff, 0xfe], 1),
-        Err(GuardError::Negative(-2))
-    );
+    assert_eq!(metadata(&[0xff, 0xff, 0xff, 0xfe], 1), Err(GuardError::Negative(-2)));
     assert_eq!(
         metadata(&[0xff, 0xff, 0xff, 0xff, 0x0f], 9),
-        Err(GuardError::BeyondEnd {
-            length: 0xffff_fffe,
-            remaining: 0
-        })
+        Err(GuardError::BeyondEnd { length: 0xffff_fffe, remaining: 0 })
     );
-    assert_eq!(
-        metadata(&[0xff, 0xff, 0xff, 0xff, 0xff, 0x01], 9),
-        Err(GuardError::Varint)
-    );
-    assert_eq!(
-        metadata(&[0, 0, 0, 1, 0x7f, 0xff], 1),
-        Err(GuardError::BeyondEnd {
-            length: 0x7fff,
-            remaining: 0
-        })
-    );
+    assert_eq!(metadata(&[0xff, 0xff, 0xff, 0xff, 0xff, 0x01], 9), Err(GuardError::Varint));
+    assert_eq!(metadata(&[0, 0, 0, 1, 0x7f, 0xff], 1), Err(GuardError::BeyondEnd { length: 0x7fff, remaining: 0 }));
 }
 
 #[test]
@@ -157,25 +113,16 @@ fn a_million_elements_is_the_end() {
     let mut body = BytesMut::new();
     body.put_i32(REQUEST_ELEMENTS_MAX as i32 + 1);
     body.put_bytes(0, 2 * (REQUEST_ELEMENTS_MAX + 1));
-    assert_eq!(
-        check(ApiKey::Metadata, 1, &body),
-        Err(GuardError::TooManyElements)
-    );
+    assert_eq!(check(ApiKey::Metadata, 1, &body), Err(GuardError::TooManyElements));
 }
 
 #[test]
 fn a_known_tagged_field_must_have_the_size_it_claims() {
     let mut body = BytesMut::new();
-    FetchRequest::default()
-        .with_cluster_id(Some(text("abc")))
-        .encode(&mut body, 12)
-        .unwrap();
+    FetchRequest::default().with_cluster_id(Some(text("abc"))).encode(&mut body, 12).unwrap();
     let sound = Bytes::copy_from_slice(&body);
     assert_eq!(check(ApiKey::Fetch, 12, &sound), Ok(sound.len()));
     let at = body.len() - 5; // the size, then the text's own length and the text
     body[at] += 1;
-    assert_eq!(
-        check(ApiKey::Fetch, 12, &body),
-        Err(GuardError::TaggedFieldSize { tag: 0 })
-    );
+    assert_eq!(check(ApiKey::Fetch, 12, &body), Err(GuardError::TaggedFieldSize { tag: 0 }));
 }
