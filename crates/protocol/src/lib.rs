@@ -1,5 +1,9 @@
 //! Kafka's bytes: frames, versions, record-batch views, error codes. Pure: no socket, no clock, no file.
 
+pub mod batch;
+pub mod compression;
+pub mod crc;
+
 pub use kafka_protocol as kafka;
 pub use kafka_protocol::messages;
 pub use uuid::Uuid;
