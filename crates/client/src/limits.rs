@@ -1,0 +1,14 @@
+//! Every bound of the client that no Kafka property names.
+
+/// A response longer than this closes the connection: no honest answer to a request of ours is as long.
+pub const RESPONSE_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Requests written to one connection and not answered yet; the next one waits.
+pub const REQUESTS_UNANSWERED_PER_CONNECTION_MAX: usize = 64;
+/// Bytes that a [`crate::PartitionReader`] may hold before its leader is asked for more of that partition.
+pub const READ_AHEAD_BYTES_PER_PARTITION: usize = 4 * 1024 * 1024;
+/// Runs of batches parked for one reader whatever their size.
+pub const READ_AHEAD_RUNS_PER_PARTITION: usize = 16;
+/// The broker's promise for idempotent producers: it remembers this many batches of a partition.
+pub const IDEMPOTENT_IN_FLIGHT_MAX: usize = 5;
+/// Names that one metadata answer may teach the cache.
+pub const TOPICS_CACHED_MAX: usize = 100_000;
