@@ -64,7 +64,11 @@ pub struct Admin {
 
 impl Admin {
     /// Creates topics; with `validate_only` nothing is created but everything is checked.
-    pub async fn create_topics(&self, topics: &[NewTopic], validate_only: bool) -> Result<Vec<Outcome<String>>, AdminError> {
+    pub async fn create_topics(
+        &self,
+        topics: &[NewTopic],
+        validate_only: bool,
+    ) -> Result<Vec<Outcome<String>>, AdminError> {
         let _ = (topics, validate_only, &self.client);
         Err(AdminError::Unsupported { call: "createTopics" })
     }
@@ -82,7 +86,10 @@ impl Admin {
     }
 
     /// Deletes all records below the given offsets (-1: below the high watermark); the new log start offset or the error of each.
-    pub async fn delete_records(&self, below: &[(TopicPartition, i64)]) -> Result<Vec<(TopicPartition, Result<i64, ErrorCode>)>, AdminError> {
+    pub async fn delete_records(
+        &self,
+        below: &[(TopicPartition, i64)],
+    ) -> Result<Vec<(TopicPartition, Result<i64, ErrorCode>)>, AdminError> {
         let _ = below;
         Err(AdminError::Unsupported { call: "deleteRecords" })
     }

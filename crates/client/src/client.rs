@@ -57,13 +57,22 @@ impl Client {
     }
 
     /// Offsets of many partitions at once, in the order asked; one request per leader.
-    pub async fn list_offsets(&self, asked: &[(TopicPartition, OffsetSpec)], isolation: Isolation) -> Result<Vec<ListedOffset>, ListOffsetsError> {
+    pub async fn list_offsets(
+        &self,
+        asked: &[(TopicPartition, OffsetSpec)],
+        isolation: Isolation,
+    ) -> Result<Vec<ListedOffset>, ListOffsetsError> {
         let _ = (asked, isolation);
         Ok(Vec::new())
     }
 
     /// One fetch of one partition: at most `max.partition.fetch.bytes`, waiting up to `fetch.max.wait.ms` for something to come.
-    pub async fn fetch(&self, partition: &TopicPartition, offset: i64, isolation: Isolation) -> Result<Fetched, FetchError> {
+    pub async fn fetch(
+        &self,
+        partition: &TopicPartition,
+        offset: i64,
+        isolation: Isolation,
+    ) -> Result<Fetched, FetchError> {
         let _ = (offset, isolation);
         Err(FetchError::Metadata(MetadataError::UnknownTopic { topic: partition.topic.to_string() }))
     }

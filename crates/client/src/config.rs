@@ -192,14 +192,20 @@ pub struct ClientConfig {
 
 impl ClientConfig {
     /// Parses properties; the first that is wrong is the error. Unknown names are logged once, here.
-    pub fn from_properties<K: Into<String>, V: Into<String>>(properties: impl IntoIterator<Item = (K, V)>) -> Result<ClientConfig, ConfigError> {
+    pub fn from_properties<K: Into<String>, V: Into<String>>(
+        properties: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<ClientConfig, ConfigError> {
         let originals: BTreeMap<String, String> = properties.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
         let mut given = Given::new(&originals);
         given.check_security()?;
         let codec = given.codec("compression.type", Codec::None)?;
-        let levels =
-            [(Codec::Gzip, given.gzip_level()?), (Codec::Lz4, given.level("compression.lz4.level", 1, 17)?), (Codec::Zstd, given.level("compression.zstd.level", -131_072, 22)?)];
-        let compression = Compression { codec, level: levels.iter().find(|(of, _)| *of == codec).and_then(|(_, level)| *level) };
+        let levels = [
+            (Codec::Gzip, given.gzip_level()?),
+            (Codec::Lz4, given.level("compression.lz4.level", 1, 17)?),
+            (Codec::Zstd, given.level("compression.zstd.level", -131_072, 22)?),
+        ];
+        let compression =
+            Compression { codec, level: levels.iter().find(|(of, _)| *of == codec).and_then(|(_, level)| *level) };
         let mut config = ClientConfig {
             bootstrap: given.bootstrap()?,
             client_id: given.text("client.id").filter(|id| !id.is_empty()).unwrap_or("andiron").to_owned(),
@@ -223,7 +229,11 @@ impl ClientConfig {
             fetch_max_wait_ms: given.int("fetch.max.wait.ms", 500, 0)?,
             max_partition_fetch_bytes: given.int("max.partition.fetch.bytes", 1_048_576, 0)?,
             check_crcs: given.boolean("check.crcs", true)?,
-            isolation: match given.one_of("isolation.level", &["read_committed", "read_uncommitted"], "read_uncommitted")? {
+            isolation: match given.one_of(
+                "isolation.level",
+                &["read_committed", "read_uncommitted"],
+                "read_uncommitted",
+            )? {
                 "read_committed" => Isolation::ReadCommitted,
                 _ => Isolation::ReadUncommitted,
             },
@@ -269,13 +279,17 @@ impl ClientConfig {
         let hindrance = if self.retries == 0 {
             "Must set retries to non-zero when using the idempotent producer.".to_owned()
         } else if self.acks != Acks::All {
-            "Must set acks to all in order to use the idempotent producer. Otherwise we cannot guarantee idempotence.".to_owned()
+            "Must set acks to all in order to use the idempotent producer. Otherwise we cannot guarantee idempotence."
+                .to_owned()
         } else if in_flight > IDEMPOTENT_IN_FLIGHT_MAX as i32 {
-            format!("To use the idempotent producer, max.in.flight.requests.per.connection must be set to at most {IDEMPOTENT_IN_FLIGHT_MAX}. Current value is {in_flight}.")
+            format!(
+                "To use the idempotent producer, max.in.flight.requests.per.connection must be set to at most {IDEMPOTENT_IN_FLIGHT_MAX}. Current value is {in_flight}."
+            )
         } else {
             return Ok(());
         };
-        if given.has("enable.idempotence") {
+        // Too many in flight is refused even when idempotence is on by default only: so does Java's since 4.0.
+        if given.has("enable.idempotence") || in_flight > IDEMPOTENT_IN_FLIGHT_MAX as i32 {
             return Err(ConfigError::Conflict(hindrance));
         }
         tracing::info!("Idempotence will be disabled. {hindrance}");
@@ -287,7 +301,9 @@ impl ClientConfig {
         let least = self.linger_ms.saturating_add(i64::from(self.request_timeout_ms)).min(i64::from(i32::MAX)) as i32;
         if self.delivery_timeout_ms < least {
             if given.has("delivery.timeout.ms") {
-                return Err(ConfigError::Conflict("delivery.timeout.ms should be equal to or larger than linger.ms + request.timeout.ms".to_owned()));
+                return Err(ConfigError::Conflict(
+                    "delivery.timeout.ms should be equal to or larger than linger.ms + request.timeout.ms".to_owned(),
+                ));
             }
             self.delivery_timeout_ms = least;
         }

@@ -138,7 +138,9 @@ pub enum FetchError {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SendError {
     /// Larger than a request may be.
-    #[error("The message is {size} bytes when serialized which is larger than {limit}, which is the value of the max.request.size configuration.")]
+    #[error(
+        "The message is {size} bytes when serialized which is larger than {limit}, which is the value of the max.request.size configuration."
+    )]
     LargerThanRequest {
         /// Upper bound of the record's size in a batch.
         size: usize,
@@ -146,13 +148,17 @@ pub enum SendError {
         limit: usize,
     },
     /// Larger than all the memory there is.
-    #[error("The message is {size} bytes when serialized which is larger than the total memory buffer you have configured with the buffer.memory configuration.")]
+    #[error(
+        "The message is {size} bytes when serialized which is larger than the total memory buffer you have configured with the buffer.memory configuration."
+    )]
     LargerThanMemory {
         /// Upper bound of the record's size in a batch.
         size: usize,
     },
     /// `buffer.memory` stayed full for `max.block.ms`.
-    #[error("Failed to allocate {size} bytes within the configured max blocking time {max_block_ms} ms. Total memory: {total} bytes. Available memory: {available} bytes. Poolable size: {poolable} bytes")]
+    #[error(
+        "Failed to allocate {size} bytes within the configured max blocking time {max_block_ms} ms. Total memory: {total} bytes. Available memory: {available} bytes. Poolable size: {poolable} bytes"
+    )]
     MemoryExhausted {
         /// What the batch would have taken.
         size: usize,
@@ -174,7 +180,9 @@ pub enum SendError {
         max_block_ms: u64,
     },
     /// The topic has fewer partitions than the record's number wants.
-    #[error("Partition {partition} of topic {topic} with partition count {count} is not present in metadata after {max_block_ms} ms.")]
+    #[error(
+        "Partition {partition} of topic {topic} with partition count {count} is not present in metadata after {max_block_ms} ms."
+    )]
     PartitionMissing {
         /// The record's topic.
         topic: String,

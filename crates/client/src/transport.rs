@@ -28,7 +28,11 @@ pub struct Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -92,7 +96,9 @@ impl Future for PendingResponse {
     type Output = Result<Bytes, TransportError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(|outcome| outcome.unwrap_or_else(|_| Err(TransportError::lost("the connection was dropped"))))
+        Pin::new(&mut self.0)
+            .poll(context)
+            .map(|outcome| outcome.unwrap_or_else(|_| Err(TransportError::lost("the connection was dropped"))))
     }
 }
 

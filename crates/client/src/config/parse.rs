@@ -71,7 +71,13 @@ impl<'a> Given<'a> {
         self.values.get(name).map(String::as_str)
     }
 
-    fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(&mut self, name: &'static str, default: T, least: T, kind: &str) -> Result<T, ConfigError> {
+    fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        least: T,
+        kind: &str,
+    ) -> Result<T, ConfigError> {
         let Some(text) = self.text(name) else { return Ok(default) };
         // Java's parser takes a leading plus as well, and so does Rust's.
         let number: T = text.trim().parse().map_err(|_| invalid(name, text, format!("Not a number of type {kind}")))?;
@@ -98,7 +104,12 @@ impl<'a> Given<'a> {
         }
     }
 
-    pub(super) fn one_of(&mut self, name: &'static str, allowed: &[&str], default: &'a str) -> Result<&'a str, ConfigError> {
+    pub(super) fn one_of(
+        &mut self,
+        name: &'static str,
+        allowed: &[&str],
+        default: &'a str,
+    ) -> Result<&'a str, ConfigError> {
         match self.text(name) {
             None => Ok(default),
             Some(text) if allowed.contains(&text) => Ok(text),
@@ -129,7 +140,6 @@ impl<'a> Given<'a> {
         match level {
             -1 => Ok(None),
             1..=9 => Ok(Some(level)),
-            ..=0 => Err(invalid(name, &level.to_string(), "Value must be between 1 and 9 or equal to -1")),
             _ => Err(invalid(name, &level.to_string(), "Value must be between 1 and 9 or equal to -1")),
         }
     }
@@ -140,8 +150,14 @@ impl<'a> Given<'a> {
         let Some(text) = self.text(name) else { return Ok(()) };
         match text.to_ascii_uppercase().as_str() {
             "PLAINTEXT" => Ok(()),
-            "SSL" | "SASL_PLAINTEXT" | "SASL_SSL" => Err(invalid(name, text, "This client does not support it yet; only PLAINTEXT")),
-            _ => Err(invalid(name, text, "String must be one of (case insensitive): SASL_SSL, PLAINTEXT, SSL, SASL_PLAINTEXT")),
+            "SSL" | "SASL_PLAINTEXT" | "SASL_SSL" => {
+                Err(invalid(name, text, "This client does not support it yet; only PLAINTEXT"))
+            }
+            _ => Err(invalid(
+                name,
+                text,
+                "String must be one of (case insensitive): SASL_SSL, PLAINTEXT, SSL, SASL_PLAINTEXT",
+            )),
         }
     }
 
@@ -161,13 +177,21 @@ impl<'a> Given<'a> {
         let name = "bootstrap.servers";
         let Some(text) = self.text(name) else { return Err(ConfigError::Missing(name)) };
         if text.trim().is_empty() {
-            return Err(ConfigError::Conflict("Configuration 'bootstrap.servers' must not be empty. Valid values include: any non-empty value".to_owned()));
+            return Err(ConfigError::Conflict(
+                "Configuration 'bootstrap.servers' must not be empty. Valid values include: any non-empty value"
+                    .to_owned(),
+            ));
         }
         text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(address).collect()
     }
 
     pub(super) fn unknown(&self) -> Vec<String> {
-        let known = |name: &str| self.asked.contains(name) || KNOWN_AND_UNUSED.contains(&name) || name.starts_with("ssl.") || name.starts_with("sasl.");
+        let known = |name: &str| {
+            self.asked.contains(name)
+                || KNOWN_AND_UNUSED.contains(&name)
+                || name.starts_with("ssl.")
+                || name.starts_with("sasl.")
+        };
         self.values.keys().filter(|name| !known(name)).cloned().collect()
     }
 }
