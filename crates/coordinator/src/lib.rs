@@ -1,1 +1,22 @@
-//! andiron-coordinator.
+//! The group coordinator: what a consumer group is, who belongs to it, which offsets it has committed. One
+//! [`GroupCoordinator`] is the machine of one partition of `__consumer_offsets`. Pure: it knows no socket, no log and
+//! no clock; the time comes in with every call, and what is to be written, answered now or answered when written goes
+//! out as [`Effects`].
+//!
+//! The durable half of the state (committed offsets, the last stable generation of each group) changes in
+//! [`GroupCoordinator::replay`] only. The other half is soft, as in Apache Kafka: who is joining, who beats, whose
+//! answer is outstanding. It is lost with the node, and members join again.
+
+pub mod config;
+pub mod effects;
+pub mod limits;
+pub mod routing;
+
+mod machine;
+
+pub use config::GroupConfig;
+pub use effects::{Effects, GroupOffsets, Reply, Request, RequestContext, Response, Ticket};
+pub use machine::GroupCoordinator;
+pub use record::Record;
+
+pub mod record;

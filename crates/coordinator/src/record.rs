@@ -1,0 +1,163 @@
+//! What a record of `__consumer_offsets` says: the type is the first two bytes of its key, the version the first two
+//! of its value, and no value means that what the key names is gone.
+//!
+//! Classic groups and committed offsets are understood. The records of other kinds of groups (consumer, share, streams)
+//! are told apart and otherwise left alone: they stay in the log as they are, for the program that wrote them.
+
+pub mod classic;
+pub mod consumer;
+pub mod share;
+pub mod streams;
+
+use andiron_protocol::schema::{Message, SchemaError};
+use bytes::Bytes;
+
+use classic::{
+    GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitKey, LegacyOffsetCommitValue, OffsetCommitKey,
+    OffsetCommitValue,
+};
+
+/// A record of a coordinator's partition.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// Key types 0 and 1: a committed offset.
+    OffsetCommit {
+        /// Whose offset of which partition.
+        key: OffsetCommitKey,
+        /// The offset, or none if it is deleted or expired.
+        value: Option<OffsetCommitValue>,
+    },
+    /// Key type 2: a classic group as of its last completed rebalance.
+    GroupMetadata {
+        /// The group.
+        group: String,
+        /// The generation and its members, or none if the group is deleted.
+        value: Option<GroupMetadataValue>,
+    },
+    /// Any other key type, as it lies in the log.
+    Other {
+        /// The first two bytes of the key.
+        key_type: i16,
+        /// The whole key.
+        key: Bytes,
+        /// The whole value.
+        value: Option<Bytes>,
+    },
+}
+
+/// Why bytes are no record of `__consumer_offsets`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Records of this topic have keys.
+    #[error("a record of __consumer_offsets without a key")]
+    NoKey,
+    /// The key does not follow its schema.
+    #[error("the key of a record of type {key_type}: {error}")]
+    Key {
+        /// The first two bytes of the key.
+        key_type: i16,
+        /// What is wrong.
+        error: SchemaError,
+    },
+    /// The value does not follow its schema.
+    #[error("the value of a record of type {key_type}: {error}")]
+    Value {
+        /// The first two bytes of the key.
+        key_type: i16,
+        /// What is wrong.
+        error: SchemaError,
+    },
+}
+
+/// Key type of a commit of brokers before 0.9.
+const LEGACY_OFFSET_COMMIT: i16 = 0;
+/// Key type of a committed offset.
+const OFFSET_COMMIT: i16 = 1;
+/// Key type of a classic group.
+const GROUP_METADATA: i16 = 2;
+
+/// A group is written so, and an offset without an expiry of its own.
+const VALUE_VERSION: i16 = 3;
+/// An offset with an expiry of its own: only this version has the field.
+const OFFSET_VALUE_VERSION_WITH_EXPIRY: i16 = 1;
+
+impl Record {
+    /// A committed offset is gone.
+    pub fn offset_tombstone(group: &str, topic: &str, partition: i32) -> Self {
+        Self::OffsetCommit { key: OffsetCommitKey { group: group.into(), topic: topic.into(), partition }, value: None }
+    }
+
+    /// A group is gone.
+    pub fn group_tombstone(group: &str) -> Self {
+        Self::GroupMetadata { group: group.into(), value: None }
+    }
+
+    /// The bytes of key and value, as Apache Kafka 4.3 writes them.
+    pub fn encode(&self) -> Result<(Bytes, Option<Bytes>), SchemaError> {
+        Ok(match self {
+            Self::OffsetCommit { key, value } => {
+                let value = value.as_ref().map(|value| value.to_vec_with_version(offset_value_version(value)));
+                (with_type(OFFSET_COMMIT, key)?, value.transpose()?.map(Bytes::from))
+            }
+            Self::GroupMetadata { group, value } => {
+                let value = value.as_ref().map(|value| value.to_vec_with_version(VALUE_VERSION));
+                let key = GroupMetadataKey { group: group.clone() };
+                (with_type(GROUP_METADATA, &key)?, value.transpose()?.map(Bytes::from))
+            }
+            Self::Other { key, value, .. } => (key.clone(), value.clone()),
+        })
+    }
+
+    /// Reads a record of any age and of any kind of group.
+    pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Self, RecordError> {
+        let whole_key = key.ok_or(RecordError::NoKey)?;
+        let (type_bytes, mut rest) = whole_key.split_first_chunk::<2>().ok_or(RecordError::NoKey)?;
+        let key_type = i16::from_be_bytes(*type_bytes);
+        let bad_key = |error| RecordError::Key { key_type, error };
+        let bad_value = |error| RecordError::Value { key_type, error };
+        match key_type {
+            LEGACY_OFFSET_COMMIT => {
+                let key = LegacyOffsetCommitKey::decode(0, &mut rest).map_err(bad_key)?;
+                let key = OffsetCommitKey { group: key.group, topic: key.topic, partition: key.partition };
+                let value = value.map(legacy_value).transpose().map_err(bad_value)?;
+                Ok(Self::OffsetCommit { key, value })
+            }
+            OFFSET_COMMIT => {
+                let key = OffsetCommitKey::decode(0, &mut rest).map_err(bad_key)?;
+                let value = value.map(OffsetCommitValue::from_slice_with_version).transpose().map_err(bad_value)?;
+                Ok(Self::OffsetCommit { key, value: value.map(|(_, value)| value) })
+            }
+            GROUP_METADATA => {
+                let key = GroupMetadataKey::decode(0, &mut rest).map_err(bad_key)?;
+                let value = value.map(GroupMetadataValue::from_slice_with_version).transpose().map_err(bad_value)?;
+                Ok(Self::GroupMetadata { group: key.group, value: value.map(|(_, value)| value) })
+            }
+            _ => Ok(Self::Other {
+                key_type,
+                key: Bytes::copy_from_slice(whole_key),
+                value: value.map(Bytes::copy_from_slice),
+            }),
+        }
+    }
+}
+
+fn offset_value_version(value: &OffsetCommitValue) -> i16 {
+    if value.expire_timestamp == -1 { VALUE_VERSION } else { OFFSET_VALUE_VERSION_WITH_EXPIRY }
+}
+
+fn with_type(key_type: i16, key: &impl Message) -> Result<Bytes, SchemaError> {
+    let mut out = key_type.to_be_bytes().to_vec();
+    key.encode(0, &mut out)?;
+    Ok(out.into())
+}
+
+/// A commit of key type 0 may carry a value of either schema: they agree up to the fields of version 0.
+fn legacy_value(bytes: &[u8]) -> Result<OffsetCommitValue, SchemaError> {
+    let (_, value) = LegacyOffsetCommitValue::from_slice_with_version(bytes)?;
+    Ok(OffsetCommitValue {
+        offset: value.offset,
+        metadata: value.metadata,
+        commit_timestamp: value.commit_timestamp,
+        ..OffsetCommitValue::default()
+    })
+}
