@@ -20,9 +20,7 @@ pub enum PlanError {
         what: String,
     },
     /// SQL text, a column expression or a DDL schema that is not in the grammar.
-    #[error(
-        "[PARSE_SYNTAX_ERROR] Syntax error at or near {near}{hint}. SQLSTATE: 42601\n{context}"
-    )]
+    #[error("[PARSE_SYNTAX_ERROR] Syntax error at or near {near}{hint}. SQLSTATE: 42601 {context}")]
     Syntax {
         /// The token at which the parser stopped, quoted as Spark quotes it, or `end of input`.
         near: String,
@@ -46,9 +44,7 @@ pub enum PlanError {
         json: String,
     },
     /// A literal that does not denote a value of its type.
-    #[error(
-        "[INVALID_TYPED_LITERAL] The value of the typed literal {type_name} is invalid: {value}. SQLSTATE: 42604"
-    )]
+    #[error("[INVALID_TYPED_LITERAL] The value of the typed literal {type_name} is invalid: {value}. SQLSTATE: 42604")]
     TypedLiteral {
         /// The type, as Spark quotes it.
         type_name: String,
@@ -78,6 +74,23 @@ impl PlanError {
 
     pub(crate) fn invalid(what: impl Into<String>) -> Self {
         Self::Invalid { what: what.into() }
+    }
+
+    /// A syntax error at a byte offset of a text, shown as Spark shows it.
+    pub(crate) fn syntax(text: &str, offset: usize, near: impl Into<String>, hint: impl Into<String>) -> Self {
+        let offset = (0..=offset.min(text.len())).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+        let before = &text[..offset];
+        let line = before.matches('\n').count() + 1;
+        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+        let line_end = text[offset..].find('\n').map_or(text.len(), |i| offset + i);
+        let position = before[line_start..].chars().count();
+        let context = format!(
+            "(line {line}, pos {position})\n\n== SQL ==\n{}\n{}^^^{}",
+            &text[..line_end],
+            "-".repeat(position),
+            &text[line_end..]
+        );
+        Self::Syntax { near: near.into(), hint: hint.into(), context }
     }
 
     /// Spark's error class.

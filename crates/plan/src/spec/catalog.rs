@@ -4,10 +4,7 @@ use super::{NameParts, Options, StructType};
 
 /// One question to the catalog, or one change of it. Names are as the user wrote them, split into parts.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(
-    missing_docs,
-    reason = "names and fields are those of Spark's Catalog interface"
-)]
+#[allow(missing_docs, reason = "names and fields are those of Spark's Catalog interface")]
 pub enum CatalogOperation {
     CurrentDatabase,
     SetCurrentDatabase {

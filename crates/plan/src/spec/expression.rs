@@ -264,21 +264,13 @@ impl Expr {
     /// A column by the parts of its name.
     #[must_use]
     pub fn attribute<S: Into<String>>(name: impl IntoIterator<Item = S>) -> Self {
-        Self::Attribute {
-            name: name.into_iter().map(Into::into).collect(),
-            plan_id: None,
-            is_metadata: false,
-        }
+        Self::Attribute { name: name.into_iter().map(Into::into).collect(), plan_id: None, is_metadata: false }
     }
 
     /// A value under a name.
     #[must_use]
     pub fn alias(self, name: impl Into<String>) -> Self {
-        Self::Alias {
-            expr: Box::new(self),
-            names: vec![name.into()],
-            metadata: None,
-        }
+        Self::Alias { expr: Box::new(self), names: vec![name.into()], metadata: None }
     }
 
     /// The name of the expression's kind in Spark Connect, for messages.

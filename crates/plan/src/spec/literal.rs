@@ -103,28 +103,17 @@ impl Literal {
             Self::Long(_) => DataType::Long,
             Self::Float(_) => DataType::Float,
             Self::Double(_) => DataType::Double,
-            Self::Decimal {
-                precision, scale, ..
-            } => DataType::Decimal {
-                precision: *precision,
-                scale: *scale,
-            },
+            Self::Decimal { precision, scale, .. } => DataType::Decimal { precision: *precision, scale: *scale },
             Self::String(_) => DataType::String,
             Self::Date(_) => DataType::Date,
             Self::Timestamp(_) | Self::TimestampText(_) => DataType::Timestamp,
             Self::TimestampNtz(_) => DataType::TimestampNtz,
-            Self::Time { precision, .. } => DataType::Time {
-                precision: *precision,
-            },
+            Self::Time { precision, .. } => DataType::Time { precision: *precision },
             Self::CalendarInterval { .. } => DataType::CalendarInterval,
             Self::YearMonthInterval(_) => DataType::YearMonthInterval { start: 0, end: 1 },
             Self::DayTimeInterval(_) => DataType::DayTimeInterval { start: 0, end: 3 },
             Self::Array { element_type, .. } => DataType::array(element_type.clone(), true),
-            Self::Map {
-                key_type,
-                value_type,
-                ..
-            } => DataType::map(key_type.clone(), value_type.clone(), true),
+            Self::Map { key_type, value_type, .. } => DataType::map(key_type.clone(), value_type.clone(), true),
             Self::Struct { struct_type, .. } => DataType::Struct(struct_type.clone()),
         }
     }

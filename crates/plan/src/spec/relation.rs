@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{
-    CatalogOperation, DataType, Expr, Literal, NameParts, Options, PythonUdf, SortOrder, StructType,
-};
+use super::{CatalogOperation, DataType, Expr, Literal, NameParts, Options, PythonUdf, SortOrder, StructType};
 
 /// A node of the plan with the number by which the client refers to it in attributes.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,10 +17,7 @@ impl Relation {
     /// A node without a number, as SQL text makes them.
     #[must_use]
     pub fn new(node: RelationNode) -> Self {
-        Self {
-            plan_id: None,
-            node,
-        }
+        Self { plan_id: None, node }
     }
 }
 
@@ -440,11 +435,7 @@ impl ReadSource {
     /// The value of an option, its name compared without case; the last one given wins.
     #[must_use]
     pub fn option(&self, name: &str) -> Option<&str> {
-        self.options
-            .iter()
-            .rev()
-            .find(|(k, _)| k.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str())
+        self.options.iter().rev().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 }
 

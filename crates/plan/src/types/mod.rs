@@ -1,12 +1,12 @@
 //! Spark's data types and the forms in which they are written: JSON, DDL, simple string, catalog string, tree.
 
-mod ddl;
+pub(crate) mod ddl;
 mod json;
 mod text;
 
 pub use ddl::{from_ddl, schema_from_ddl};
 pub use json::{from_json, schema_from_json, schema_from_text, to_json};
-pub use text::{catalog_string, simple_string, sql_string, to_ddl, tree_string};
+pub use text::{catalog_string, quote_if_needed, simple_string, sql_string, to_ddl, tree_string};
 
 /// Metadata of a field: a JSON object.
 pub type Metadata = serde_json::Map<String, serde_json::Value>;
@@ -131,28 +131,18 @@ pub struct StructField {
 
 impl DataType {
     /// DECIMAL(10, 0), which is what `decimal` alone means.
-    pub const DECIMAL_DEFAULT: Self = Self::Decimal {
-        precision: 10,
-        scale: 0,
-    };
+    pub const DECIMAL_DEFAULT: Self = Self::Decimal { precision: 10, scale: 0 };
 
     /// A list.
     #[must_use]
     pub fn array(element: DataType, contains_null: bool) -> Self {
-        Self::Array {
-            element: Box::new(element),
-            contains_null,
-        }
+        Self::Array { element: Box::new(element), contains_null }
     }
 
     /// A map.
     #[must_use]
     pub fn map(key: DataType, value: DataType, value_contains_null: bool) -> Self {
-        Self::Map {
-            key: Box::new(key),
-            value: Box::new(value),
-            value_contains_null,
-        }
+        Self::Map { key: Box::new(key), value: Box::new(value), value_contains_null }
     }
 
     /// A struct.
@@ -166,9 +156,7 @@ impl StructType {
     /// From its fields.
     #[must_use]
     pub fn new(fields: impl IntoIterator<Item = StructField>) -> Self {
-        Self {
-            fields: fields.into_iter().collect(),
-        }
+        Self { fields: fields.into_iter().collect() }
     }
 
     /// The first field of this name, compared exactly.
@@ -182,11 +170,6 @@ impl StructField {
     /// A field without metadata.
     #[must_use]
     pub fn new(name: impl Into<String>, data_type: DataType, nullable: bool) -> Self {
-        Self {
-            name: name.into(),
-            data_type,
-            nullable,
-            metadata: Metadata::new(),
-        }
+        Self { name: name.into(), data_type, nullable, metadata: Metadata::new() }
     }
 }
