@@ -10,7 +10,6 @@ import io
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,8 @@ import zipfile
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from server import Andiron
 
 NUMBERS = {"year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay",
            "flight", "air_time", "distance", "hour", "minute"}
@@ -40,38 +41,6 @@ def flights():
                     column: None if text in ("", "NA") else int(float(text)) if column in NUMBERS else text
                     for column, text in zip(header, row) if column}
                 yield row[tail] if row[tail] not in ("", "NA") else None, json.dumps(values)
-
-
-class Andiron:
-    """An `andiron serve` of our own, on free ports and a folder of its own."""
-
-    def __init__(self, binary, folder):
-        self.log = open(folder / "andiron.log", "w+")
-        self.process = subprocess.Popen(
-            [binary, "serve", "--override", "listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0",
-             "--override", "spark.connect.grpc.binding.port=0", "--override", f"log.dirs={folder / 'log'}"],
-            stdout=subprocess.PIPE, stderr=self.log, text=True, env={**os.environ, "PYSPARK_PYTHON": sys.executable})
-        self.bootstrap = self.remote = None
-        for line in self.process.stdout:
-            if found := re.match(r"PLAINTEXT\s+(\S+:\d+)", line):
-                self.bootstrap = found[1]
-            if found := re.match(r"Spark Connect\s+(sc://\S+:\d+)", line):
-                self.remote = found[1]
-            if self.bootstrap and self.remote:
-                return
-        sys.exit(f"Andiron did not start: {pathlib.Path(self.log.name).read_text()}")
-
-    def memory_mb(self):
-        """(now, peak) resident megabytes, where the system tells."""
-        try:
-            status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-            return tuple(int(re.search(rf"{field}:\s+(\d+) kB", status)[1]) / 1024 for field in ("VmRSS", "VmHWM"))
-        except (OSError, TypeError):
-            return 0.0, 0.0
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
 
 
 def send(bootstrap, topic):
@@ -125,7 +94,7 @@ def main():
 
     print(f"starting Andiron on {folder}", flush=True)
     began = time.monotonic()
-    andiron = Andiron(arguments.andiron, folder)
+    andiron = Andiron(arguments.andiron, folder).start()
     print(f"  Kafka on {andiron.bootstrap}, Spark Connect on {andiron.remote}, "
           f"up in {(time.monotonic() - began) * 1000:.0f} ms", flush=True)
     try:

@@ -1,0 +1,44 @@
+"""What the judges share: the binary under test, a server of one's own, topics and records."""
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "examples"))
+
+from server import Andiron  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "kafka: judged by a Kafka client or tool")
+    config.addinivalue_line("markers", "spark: judged by PySpark")
+
+
+@pytest.fixture(scope="session")
+def binary():
+    """The binary that is judged."""
+    return os.environ["ANDIRON"]
+
+
+@pytest.fixture
+def start(binary, tmp_path):
+    """start(**options) -> a running Andiron on a folder of its own, stopped when the case ends."""
+    running = []
+
+    def begin(folder=None, **options):
+        andiron = Andiron(binary, folder or tmp_path / "andiron", **options).start()
+        running.append(andiron)
+        return andiron
+
+    yield begin
+    for andiron in running:
+        andiron.stop()
+
+
+@pytest.fixture(scope="module")
+def andiron(binary, tmp_path_factory):
+    """One server for the cases of a file."""
+    server = Andiron(binary, tmp_path_factory.mktemp("andiron")).start()
+    yield server
+    server.stop()
