@@ -1,0 +1,1 @@
+//! Runs the directive files under `testdata/partition`.
