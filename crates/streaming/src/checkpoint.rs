@@ -38,10 +38,7 @@ pub enum CheckpointError {
 
 fn version(line: &str) -> Result<u32, CheckpointError> {
     let malformed = || CheckpointError::Malformed(line.to_owned());
-    let version: u32 = line
-        .strip_prefix('v')
-        .and_then(|n| n.parse().ok())
-        .ok_or_else(malformed)?;
+    let version: u32 = line.strip_prefix('v').and_then(|n| n.parse().ok()).ok_or_else(malformed)?;
     match version {
         0 => Err(malformed()),
         v if v > LOG_VERSION => Err(CheckpointError::Unsupported(v)),
@@ -102,14 +99,8 @@ pub const PINNED_CONFS: [(&str, &str); 9] = [
     ("spark.sql.streaming.join.stateFormatVersion", "2"),
     ("spark.sql.streaming.stateStore.compression.codec", "lz4"),
     ("spark.sql.streaming.stateStore.rocksdb.formatVersion", "5"),
-    (
-        "spark.sql.streaming.statefulOperator.useStrictDistribution",
-        "true",
-    ),
-    (
-        "spark.sql.streaming.flatMapGroupsWithState.stateFormatVersion",
-        "2",
-    ),
+    ("spark.sql.streaming.statefulOperator.useStrictDistribution", "true"),
+    ("spark.sql.streaming.flatMapGroupsWithState.stateFormatVersion", "2"),
     ("spark.sql.streaming.multipleWatermarkPolicy", "min"),
     ("spark.sql.streaming.aggregation.stateFormatVersion", "2"),
     ("spark.sql.shuffle.partitions", "200"),
@@ -119,12 +110,7 @@ pub const PINNED_CONFS: [(&str, &str); 9] = [
 pub fn pinned_confs(session: impl Fn(&str) -> Option<String>) -> IndexMap<String, String> {
     PINNED_CONFS
         .iter()
-        .map(|(name, default)| {
-            (
-                (*name).to_owned(),
-                session(name).unwrap_or_else(|| (*default).to_owned()),
-            )
-        })
+        .map(|(name, default)| ((*name).to_owned(), session(name).unwrap_or_else(|| (*default).to_owned())))
         .collect()
 }
 
@@ -158,14 +144,8 @@ impl OffsetSeq {
         let mut lines = content.lines();
         version(lines.next().ok_or(CheckpointError::Incomplete)?)?;
         let metadata = lines.next().unwrap_or_default().trim();
-        let metadata = if metadata.is_empty() {
-            None
-        } else {
-            Some(json(metadata)?)
-        };
-        let sources = lines
-            .map(|line| (line != VOID_OFFSET).then(|| line.to_owned()))
-            .collect();
+        let metadata = if metadata.is_empty() { None } else { Some(json(metadata)?) };
+        let sources = lines.map(|line| (line != VOID_OFFSET).then(|| line.to_owned())).collect();
         Ok(Self { metadata, sources })
     }
 }
@@ -219,9 +199,9 @@ pub fn decode_initial_offset(content: &[u8]) -> Result<String, CheckpointError> 
     if content.starts_with('{') {
         return Ok(content.to_owned());
     }
-    let (first, rest) = content.split_once('\n').ok_or_else(|| {
-        CheckpointError::Malformed("failed to detect the log file version line".to_owned())
-    })?;
+    let (first, rest) = content
+        .split_once('\n')
+        .ok_or_else(|| CheckpointError::Malformed("failed to detect the log file version line".to_owned()))?;
     version(first)?;
     Ok(rest.to_owned())
 }

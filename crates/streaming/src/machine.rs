@@ -152,11 +152,9 @@ impl MicroBatch {
         let nothing = vec![None; sources];
         let (batch, committed, phase) = match start {
             Start::NewQuery => (0, nothing, Phase::Idle),
-            Start::RunAgain { batch, start, end } => (
-                batch,
-                start.unwrap_or(nothing),
-                Phase::Planned { end, again: true },
-            ),
+            Start::RunAgain { batch, start, end } => {
+                (batch, start.unwrap_or(nothing), Phase::Planned { end, again: true })
+            }
             Start::StartAfter { batch, end } => (batch + 1, end, Phase::Idle),
         };
         Self {
@@ -200,10 +198,7 @@ impl MicroBatch {
     pub fn next(&mut self, now: i64) -> Step {
         let act = self.decide(now);
         self.acts += 1;
-        Step {
-            number: self.acts,
-            act,
-        }
+        Step { number: self.acts, act }
     }
 
     fn decide(&mut self, now: i64) -> Act {
@@ -216,36 +211,22 @@ impl MicroBatch {
             Phase::Planned { end, again } => {
                 self.trigger_started.get_or_insert(now);
                 self.phase = Phase::Running { end: end.clone() };
-                Act::RunBatch {
-                    batch: self.batch,
-                    start: self.committed.clone(),
-                    end,
-                    again,
-                }
+                Act::RunBatch { batch: self.batch, start: self.committed.clone(), end, again }
             }
             // An act whose outcome was not told is given again: the driver may have been interrupted.
-            Phase::Asking => Act::AskSources {
-                from: self.committed.clone(),
-            },
+            Phase::Asking => Act::AskSources { from: self.committed.clone() },
             Phase::WritingOffsets { end } => self.write_offsets(end),
-            Phase::Running { end } => Act::RunBatch {
-                batch: self.batch,
-                start: self.committed.clone(),
-                end,
-                again: true,
-            },
+            Phase::Running { end } => {
+                Act::RunBatch { batch: self.batch, start: self.committed.clone(), end, again: true }
+            }
             Phase::WritingCommit { .. } => Act::WriteCommit { batch: self.batch },
-            Phase::Sleeping => Act::Sleep {
-                until: self.next_trigger.unwrap_or(now),
-            },
+            Phase::Sleeping => Act::Sleep { until: self.next_trigger.unwrap_or(now) },
         }
     }
 
     fn between_triggers(&mut self, now: i64) -> Act {
         let trigger = self.settings.trigger;
-        if (self.ran_once && trigger == Trigger::Once)
-            || (self.nothing_new && trigger.ends_by_itself())
-        {
+        if (self.ran_once && trigger == Trigger::Once) || (self.nothing_new && trigger.ends_by_itself()) {
             self.phase = Phase::Stopped;
             return Act::Stop;
         }
@@ -258,19 +239,13 @@ impl MicroBatch {
         self.next_trigger = None;
         self.trigger_started = Some(now);
         self.phase = Phase::Asking;
-        Act::AskSources {
-            from: self.committed.clone(),
-        }
+        Act::AskSources { from: self.committed.clone() }
     }
 
     fn write_offsets(&self, end: Vec<OffsetText>) -> Act {
         // As Spark counts: batch N keeps the `min_batches_to_retain` batches before it, and itself.
         let oldest = self.batch - self.settings.min_batches_to_retain;
-        Act::WriteOffsets {
-            batch: self.batch,
-            end,
-            prune_below: (oldest > 0).then_some(oldest),
-        }
+        Act::WriteOffsets { batch: self.batch, end, prune_below: (oldest > 0).then_some(oldest) }
     }
 
     /// Takes the outcome of the act that was given last.
@@ -283,9 +258,7 @@ impl MicroBatch {
             (Phase::WritingOffsets { end }, Outcome::OffsetsWritten) => {
                 self.phase = Phase::Planned { end, again: false }
             }
-            (Phase::Running { end }, Outcome::BatchDone) => {
-                self.phase = Phase::WritingCommit { end }
-            }
+            (Phase::Running { end }, Outcome::BatchDone) => self.phase = Phase::WritingCommit { end },
             (Phase::WritingCommit { end }, Outcome::CommitWritten) => {
                 self.committed = end;
                 self.batch += 1;
@@ -298,9 +271,7 @@ impl MicroBatch {
                 self.next_trigger = None;
             }
             (_, outcome) => {
-                return Err(OutOfTurn {
-                    outcome: outcome.name(),
-                });
+                return Err(OutOfTurn { outcome: outcome.name() });
             }
         }
         Ok(())
@@ -308,12 +279,8 @@ impl MicroBatch {
 
     fn on_latest(&mut self, now: i64, latest: Vec<OffsetText>) {
         // A source without an answer stays where it is.
-        let end: Vec<OffsetText> = self
-            .committed
-            .iter()
-            .zip(latest)
-            .map(|(had, new)| new.or_else(|| had.clone()))
-            .collect();
+        let end: Vec<OffsetText> =
+            self.committed.iter().zip(latest).map(|(had, new)| new.or_else(|| had.clone())).collect();
         if end == self.committed {
             self.nothing_new = true;
             self.end_trigger(now, self.settings.polling_delay_ms);
@@ -327,9 +294,7 @@ impl MicroBatch {
         self.phase = Phase::Idle;
         let started = self.trigger_started.take().unwrap_or(now);
         let due = match self.settings.trigger {
-            Trigger::ProcessingTime { interval_ms } if interval_ms > 0 => {
-                self.settings.trigger.next_after(started)
-            }
+            Trigger::ProcessingTime { interval_ms } if interval_ms > 0 => self.settings.trigger.next_after(started),
             _ => now.saturating_add(delay_ms),
         };
         self.next_trigger = (due > now).then_some(due);
@@ -347,6 +312,3 @@ impl Outcome {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

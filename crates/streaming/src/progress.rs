@@ -61,10 +61,7 @@ pub struct SinkProgress {
 
 impl Default for SinkProgress {
     fn default() -> Self {
-        Self {
-            description: String::new(),
-            num_output_rows: -1,
-        }
+        Self { description: String::new(), num_output_rows: -1 }
     }
 }
 
@@ -79,9 +76,7 @@ pub fn rows_per_second(rows: i64, elapsed_ms: Option<i64>) -> f64 {
 
 /// An offset text as JSON where it is JSON (Kafka's is an object), else as the text it is.
 fn offset(text: Option<&String>) -> Value {
-    text.map_or(Value::Null, |t| {
-        serde_json::from_str(t).unwrap_or_else(|_| Value::String(t.clone()))
-    })
+    text.map_or(Value::Null, |t| serde_json::from_str(t).unwrap_or_else(|_| Value::String(t.clone())))
 }
 
 impl Progress {
@@ -100,68 +95,23 @@ impl Progress {
         };
         put("id", Value::from(self.id.as_str()));
         put("runId", Value::from(self.run_id.as_str()));
-        put(
-            "name",
-            self.name.as_deref().map_or(Value::Null, Value::from),
-        );
+        put("name", self.name.as_deref().map_or(Value::Null, Value::from));
         put("timestamp", Value::from(iso_utc(self.timestamp_ms)));
         put("batchId", Value::from(self.batch_id));
-        put(
-            "batchDuration",
-            Value::from(
-                self.durations_ms
-                    .get("triggerExecution")
-                    .copied()
-                    .unwrap_or(0),
-            ),
-        );
+        put("batchDuration", Value::from(self.durations_ms.get("triggerExecution").copied().unwrap_or(0)));
         put("numInputRows", Value::from(self.num_input_rows()));
-        put(
-            "inputRowsPerSecond",
-            Value::from(
-                self.sources
-                    .iter()
-                    .map(|s| s.input_rows_per_second)
-                    .sum::<f64>(),
-            ),
-        );
+        put("inputRowsPerSecond", Value::from(self.sources.iter().map(|s| s.input_rows_per_second).sum::<f64>()));
         put(
             "processedRowsPerSecond",
-            Value::from(
-                self.sources
-                    .iter()
-                    .map(|s| s.processed_rows_per_second)
-                    .sum::<f64>(),
-            ),
+            Value::from(self.sources.iter().map(|s| s.processed_rows_per_second).sum::<f64>()),
         );
-        put(
-            "durationMs",
-            self.durations_ms
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), Value::from(*v)))
-                .collect(),
-        );
-        put(
-            "eventTime",
-            self.event_time
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), Value::from(v.as_str())))
-                .collect(),
-        );
+        put("durationMs", self.durations_ms.iter().map(|(k, v)| ((*k).to_owned(), Value::from(*v))).collect());
+        put("eventTime", self.event_time.iter().map(|(k, v)| ((*k).to_owned(), Value::from(v.as_str()))).collect());
         put("stateOperators", Value::Array(Vec::new()));
-        put(
-            "sources",
-            self.sources.iter().map(SourceProgress::to_value).collect(),
-        );
+        put("sources", self.sources.iter().map(SourceProgress::to_value).collect());
         let mut sink = Map::new();
-        sink.insert(
-            "description".to_owned(),
-            Value::from(self.sink.description.as_str()),
-        );
-        sink.insert(
-            "numOutputRows".to_owned(),
-            Value::from(self.sink.num_output_rows),
-        );
+        sink.insert("description".to_owned(), Value::from(self.sink.description.as_str()));
+        sink.insert("numOutputRows".to_owned(), Value::from(self.sink.num_output_rows));
         put("sink", Value::Object(sink));
         put("observedMetrics", Value::Object(Map::new()));
         Value::Object(out)
@@ -185,21 +135,9 @@ impl SourceProgress {
         put("endOffset", offset(self.end_offset.as_ref()));
         put("latestOffset", offset(self.latest_offset.as_ref()));
         put("numInputRows", Value::from(self.num_input_rows));
-        put(
-            "inputRowsPerSecond",
-            Value::from(self.input_rows_per_second),
-        );
-        put(
-            "processedRowsPerSecond",
-            Value::from(self.processed_rows_per_second),
-        );
-        put(
-            "metrics",
-            self.metrics
-                .iter()
-                .map(|(k, v)| (k.clone(), Value::from(v.as_str())))
-                .collect(),
-        );
+        put("inputRowsPerSecond", Value::from(self.input_rows_per_second));
+        put("processedRowsPerSecond", Value::from(self.processed_rows_per_second));
+        put("metrics", self.metrics.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))).collect());
         Value::Object(out)
     }
 }
@@ -220,21 +158,13 @@ impl QueryStatus {
     /// A query that has just been started.
     #[must_use]
     pub fn initializing() -> Self {
-        Self {
-            message: "Initializing sources".to_owned(),
-            is_data_available: false,
-            is_trigger_active: false,
-        }
+        Self { message: "Initializing sources".to_owned(), is_data_available: false, is_trigger_active: false }
     }
 
     /// A query that was stopped or ended by itself.
     #[must_use]
     pub fn stopped() -> Self {
-        Self {
-            message: "Stopped".to_owned(),
-            is_data_available: false,
-            is_trigger_active: false,
-        }
+        Self { message: "Stopped".to_owned(), is_data_available: false, is_trigger_active: false }
     }
 
     /// A query that failed.

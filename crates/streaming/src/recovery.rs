@@ -73,14 +73,7 @@ pub fn decide(facts: Facts) -> Result<Start, Refused> {
     };
     let fits = |offsets: &OffsetSeq| {
         let had = offsets.sources.len();
-        if had == facts.sources {
-            Ok(())
-        } else {
-            Err(Refused::SourcesChanged {
-                had,
-                has: facts.sources,
-            })
-        }
+        if had == facts.sources { Ok(()) } else { Err(Refused::SourcesChanged { had, has: facts.sources }) }
     };
     fits(&offsets)?;
     if let Some((committed, _)) = facts.latest_commit {
@@ -88,10 +81,7 @@ pub fn decide(facts: Facts) -> Result<Start, Refused> {
             return Err(Refused::CommitWithoutOffsets(committed));
         }
         if committed == batch {
-            return Ok(Start::StartAfter {
-                batch,
-                end: offsets.sources,
-            });
+            return Ok(Start::StartAfter { batch, end: offsets.sources });
         }
     }
     let start = match (batch, facts.previous_offsets) {
@@ -102,12 +92,5 @@ pub fn decide(facts: Facts) -> Result<Start, Refused> {
         }
         (_, None) => return Err(Refused::PreviousBatchMissing(batch - 1)),
     };
-    Ok(Start::RunAgain {
-        batch,
-        start,
-        end: offsets.sources,
-    })
+    Ok(Start::RunAgain { batch, start, end: offsets.sources })
 }
-
-#[cfg(test)]
-mod tests;

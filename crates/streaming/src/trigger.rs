@@ -25,10 +25,9 @@ impl Trigger {
     #[must_use]
     pub fn next_after(self, started: i64) -> i64 {
         match self {
-            Self::ProcessingTime { interval_ms } if interval_ms > 0 => (started
-                .div_euclid(interval_ms))
-            .saturating_add(1)
-            .saturating_mul(interval_ms),
+            Self::ProcessingTime { interval_ms } if interval_ms > 0 => {
+                (started.div_euclid(interval_ms)).saturating_add(1).saturating_mul(interval_ms)
+            }
             _ => started,
         }
     }
@@ -44,8 +43,7 @@ impl Trigger {
     /// # Errors
     /// A text that is no interval, a negative one, or one with months.
     pub fn processing_time(text: &str) -> Result<Self, TriggerError> {
-        let interval_ms = crate::time::interval_ms(text)
-            .ok_or_else(|| TriggerError::NotAnInterval(text.to_owned()))?;
+        let interval_ms = crate::time::interval_ms(text).ok_or_else(|| TriggerError::NotAnInterval(text.to_owned()))?;
         if interval_ms < 0 {
             return Err(TriggerError::Negative);
         }

@@ -17,9 +17,7 @@ pub enum DataLoss {
         start: i64,
     },
     /// Records of a batch's range are gone.
-    #[error(
-        "Could not read records in offset [{start}, {end}) for topic partition {at}\nwith consumer group {group}."
-    )]
+    #[error("Could not read records in offset [{start}, {end}) for topic partition {at}\nwith consumer group {group}.")]
     CouldNotReadOffsetRange {
         /// The partition.
         at: TopicPartition,
@@ -70,9 +68,7 @@ impl DataLoss {
                 "KAFKA_DATA_LOSS.ADDED_PARTITION_DOES_NOT_START_FROM_OFFSET_ZERO"
             }
             Self::CouldNotReadOffsetRange { .. } => "KAFKA_DATA_LOSS.COULD_NOT_READ_OFFSET_RANGE",
-            Self::InitialOffsetNotFoundForPartitions(_) => {
-                "KAFKA_DATA_LOSS.INITIAL_OFFSET_NOT_FOUND_FOR_PARTITIONS"
-            }
+            Self::InitialOffsetNotFoundForPartitions(_) => "KAFKA_DATA_LOSS.INITIAL_OFFSET_NOT_FOUND_FOR_PARTITIONS",
             Self::PartitionsDeleted(_) => "KAFKA_DATA_LOSS.PARTITIONS_DELETED",
             Self::PartitionOffsetChanged { .. } => "KAFKA_DATA_LOSS.PARTITION_OFFSET_CHANGED",
             Self::StartOffsetReset { .. } => "KAFKA_DATA_LOSS.START_OFFSET_RESET",

@@ -27,10 +27,7 @@ pub struct TopicPartition {
 impl TopicPartition {
     /// A partition by its topic's name and its number.
     pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
-        Self {
-            topic: topic.into(),
-            partition,
-        }
+        Self { topic: topic.into(), partition }
     }
 }
 
@@ -71,9 +68,7 @@ pub enum OffsetJsonError {
 pub fn offsets_to_json(offsets: &Offsets) -> String {
     let mut topics = Map::new();
     for (at, offset) in offsets {
-        let topic = topics
-            .entry(at.topic.to_string())
-            .or_insert_with(|| Value::Object(Map::new()));
+        let topic = topics.entry(at.topic.to_string()).or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(partitions) = topic {
             partitions.insert(at.partition.to_string(), Value::from(*offset));
         }
@@ -105,10 +100,7 @@ fn numbers(text: &str) -> Option<BTreeMap<TopicPartition, i64>> {
     for (topic, partitions) in topics {
         let topic: Arc<str> = topic.into();
         for (partition, number) in partitions.as_object()? {
-            out.insert(
-                TopicPartition::new(Arc::clone(&topic), partition.parse().ok()?),
-                number.as_i64()?,
-            );
+            out.insert(TopicPartition::new(Arc::clone(&topic), partition.parse().ok()?), number.as_i64()?);
         }
     }
     Some(out)

@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use super::{
-    OffsetJsonError, Offsets, TopicPartition, offsets_from_json, partitions_from_json,
-    timestamps_from_json,
-};
+use super::{OffsetJsonError, Offsets, TopicPartition, offsets_from_json, partitions_from_json, timestamps_from_json};
 use crate::limits::MAX_TRIGGER_DELAY_MS;
 use crate::time::duration_ms;
 
@@ -130,9 +127,7 @@ pub enum OptionError {
     #[error("No topics to subscribe to as specified value for option 'subscribe' is '{0}'")]
     NoTopics(String),
     /// `subscribePattern` is empty.
-    #[error(
-        "Pattern to subscribe is empty as specified value for option 'subscribePattern' is '{0}'"
-    )]
+    #[error("Pattern to subscribe is empty as specified value for option 'subscribePattern' is '{0}'")]
     EmptyPattern(String),
     /// `assign` is not an object.
     #[error("No topicpartitions to assign as specified value for option 'assign' is '{0}'")]
@@ -153,14 +148,10 @@ pub enum OptionError {
     )]
     ValueDeserializer,
     /// `kafka.key.serializer` on a sink.
-    #[error(
-        "Kafka option 'key.serializer' is not supported as keys are serialized with ByteArraySerializer."
-    )]
+    #[error("Kafka option 'key.serializer' is not supported as keys are serialized with ByteArraySerializer.")]
     KeySerializer,
     /// `kafka.value.serializer` on a sink.
-    #[error(
-        "Kafka option 'value.serializer' is not supported as value are serialized with ByteArraySerializer."
-    )]
+    #[error("Kafka option 'value.serializer' is not supported as value are serialized with ByteArraySerializer.")]
     ValueSerializer,
     /// Another `kafka.*` option that the source sets itself.
     #[error("Kafka option '{0}' is not supported")]
@@ -169,9 +160,7 @@ pub enum OptionError {
     #[error("Option 'kafka.bootstrap.servers' must be specified for configuring Kafka consumer")]
     NoBootstrapServers,
     /// min above max.
-    #[error(
-        "The value of minOffsetPerTrigger({min}) is higher than the maxOffsetsPerTrigger({max})."
-    )]
+    #[error("The value of minOffsetPerTrigger({min}) is higher than the maxOffsetsPerTrigger({max}).")]
     MinAboveMax {
         /// minOffsetsPerTrigger.
         min: i64,
@@ -228,9 +217,7 @@ impl Given {
     }
 
     fn long(&self, name: &'static str) -> Result<Option<i64>, OptionError> {
-        self.get(name)
-            .map(|v| v.trim().parse().map_err(|_| bad(name, v, "a number")))
-            .transpose()
+        self.get(name).map(|v| v.trim().parse().map_err(|_| bad(name, v, "a number"))).transpose()
     }
 
     fn flag(&self, name: &'static str, default: bool) -> Result<bool, OptionError> {
@@ -245,11 +232,7 @@ impl Given {
 }
 
 fn bad(name: &'static str, value: &str, expected: &'static str) -> OptionError {
-    OptionError::BadValue {
-        name,
-        value: value.to_owned(),
-        expected,
-    }
+    OptionError::BadValue { name, value: value.to_owned(), expected }
 }
 
 const SET_BY_SPARK: [&str; 2] = ["enable.auto.commit", "interceptor.classes"];
@@ -259,26 +242,15 @@ impl KafkaSourceOptions {
     ///
     /// # Errors
     /// On options that contradict each other, are missing, or do not parse.
-    pub fn read<'a>(
-        options: impl IntoIterator<Item = (&'a str, &'a str)>,
-        mode: Mode,
-    ) -> Result<Self, OptionError> {
-        let given = Given(
-            options
-                .into_iter()
-                .map(|(k, v)| (k.to_ascii_lowercase(), v.to_owned()))
-                .collect(),
-        );
+    pub fn read<'a>(options: impl IntoIterator<Item = (&'a str, &'a str)>, mode: Mode) -> Result<Self, OptionError> {
+        let given = Given(options.into_iter().map(|(k, v)| (k.to_ascii_lowercase(), v.to_owned())).collect());
         let subscription = subscription(&given)?;
         let positive = |name, error: OptionError| match given.long(name)? {
             Some(n) if n <= 0 => Err(error),
             n => Ok(n),
         };
         let min_partitions = positive("minpartitions", OptionError::MinPartitions)?;
-        let max_records_per_partition = positive(
-            "maxrecordsperpartition",
-            OptionError::MaxRecordsPerPartition,
-        )?;
+        let max_records_per_partition = positive("maxrecordsperpartition", OptionError::MaxRecordsPerPartition)?;
         let client = client_options(&given)?;
         let max = given.long("maxoffsetspertrigger")?;
         let min = given.long("minoffsetspertrigger")?;
@@ -288,61 +260,32 @@ impl KafkaSourceOptions {
             return Err(OptionError::MinAboveMax { min, max });
         }
         if mode == Mode::Stream {
-            if given.get("endingoffsets").is_some()
-                || given.get("endingoffsetsbytimestamp").is_some()
-            {
+            if given.get("endingoffsets").is_some() || given.get("endingoffsetsbytimestamp").is_some() {
                 return Err(OptionError::EndingOffsetInStream);
             }
             if given.get("endingtimestamp").is_some() {
                 return Err(OptionError::EndingTimestampInStream);
             }
         }
-        let default_start = if mode == Mode::Stream {
-            OffsetRule::Latest
-        } else {
-            OffsetRule::Earliest
-        };
-        let starting = rule(
-            &given,
-            [
-                "startingtimestamp",
-                "startingoffsetsbytimestamp",
-                "startingoffsets",
-            ],
-            default_start,
-        )?;
-        let ending = rule(
-            &given,
-            [
-                "endingtimestamp",
-                "endingoffsetsbytimestamp",
-                "endingoffsets",
-            ],
-            OffsetRule::Latest,
-        )?;
+        let default_start = if mode == Mode::Stream { OffsetRule::Latest } else { OffsetRule::Earliest };
+        let starting =
+            rule(&given, ["startingtimestamp", "startingoffsetsbytimestamp", "startingoffsets"], default_start)?;
+        let ending =
+            rule(&given, ["endingtimestamp", "endingoffsetsbytimestamp", "endingoffsets"], OffsetRule::Latest)?;
         if mode == Mode::Batch {
             batch_bounds(&starting, &ending)?;
         }
-        let on_no_match = match given
-            .get("startingoffsetsbytimestampstrategy")
-            .map(str::to_ascii_lowercase)
-            .as_deref()
+        let on_no_match = match given.get("startingoffsetsbytimestampstrategy").map(str::to_ascii_lowercase).as_deref()
         {
             None | Some("error") => OnNoMatch::Error,
             Some("latest") => OnNoMatch::Latest,
             Some(other) => {
-                return Err(bad(
-                    "startingOffsetsByTimestampStrategy",
-                    other,
-                    "error or latest",
-                ));
+                return Err(bad("startingOffsetsByTimestampStrategy", other, "error or latest"));
             }
         };
         let max_trigger_delay_ms = match given.get("maxtriggerdelay") {
             None => MAX_TRIGGER_DELAY_MS,
-            Some(text) => {
-                duration_ms(text).ok_or_else(|| bad("maxTriggerDelay", text, "a duration"))?
-            }
+            Some(text) => duration_ms(text).ok_or_else(|| bad("maxTriggerDelay", text, "a duration"))?,
         };
         let retries = given.long("fetchoffset.numretries")?.unwrap_or(3);
         Ok(Self {
@@ -359,43 +302,24 @@ impl KafkaSourceOptions {
             min_partitions,
             max_records_per_partition,
             group_id_prefix: given.get("groupidprefix").map_or_else(
-                || {
-                    if mode == Mode::Stream {
-                        "spark-kafka-source"
-                    } else {
-                        "spark-kafka-relation"
-                    }
-                    .to_owned()
-                },
+                || if mode == Mode::Stream { "spark-kafka-source" } else { "spark-kafka-relation" }.to_owned(),
                 str::to_owned,
             ),
             fetch_offset_retries: i32::try_from(retries)
                 .map_err(|_| bad("fetchOffset.numRetries", &retries.to_string(), "a number"))?,
-            fetch_offset_retry_interval_ms: given
-                .long("fetchoffset.retryintervalms")?
-                .unwrap_or(10),
-            poll_timeout_ms: given
-                .long("kafkaconsumer.polltimeoutms")?
-                .unwrap_or(120_000),
+            fetch_offset_retry_interval_ms: given.long("fetchoffset.retryintervalms")?.unwrap_or(10),
+            poll_timeout_ms: given.long("kafkaconsumer.polltimeoutms")?.unwrap_or(120_000),
         })
     }
 }
 
 fn subscription(given: &Given) -> Result<Subscription, OptionError> {
-    let (topics, pattern, assign) = (
-        given.get("subscribe"),
-        given.get("subscribepattern"),
-        given.get("assign"),
-    );
+    let (topics, pattern, assign) = (given.get("subscribe"), given.get("subscribepattern"), given.get("assign"));
     match (topics, pattern, assign) {
         (None, None, None) => Err(OptionError::NoSubscription),
         (Some(text), None, None) => {
-            let topics: Vec<String> = text
-                .split(',')
-                .map(str::trim)
-                .filter(|t| !t.is_empty())
-                .map(str::to_owned)
-                .collect();
+            let topics: Vec<String> =
+                text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect();
             if topics.is_empty() {
                 Err(OptionError::NoTopics(text.to_owned()))
             } else {
@@ -439,11 +363,7 @@ fn client_options(given: &Given) -> Result<IndexMap<String, String>, OptionError
 }
 
 fn without_prefix(given: &Given) -> IndexMap<String, String> {
-    given
-        .0
-        .iter()
-        .filter_map(|(k, v)| Some((k.strip_prefix("kafka.")?.to_owned(), v.clone())))
-        .collect()
+    given.0.iter().filter_map(|(k, v)| Some((k.strip_prefix("kafka.")?.to_owned(), v.clone()))).collect()
 }
 
 /// The producer's settings of a sink: every `kafka.*` option without its prefix.
@@ -453,12 +373,7 @@ fn without_prefix(given: &Given) -> IndexMap<String, String> {
 pub fn sink_client_options<'a>(
     options: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<IndexMap<String, String>, OptionError> {
-    let given = Given(
-        options
-            .into_iter()
-            .map(|(k, v)| (k.to_ascii_lowercase(), v.to_owned()))
-            .collect(),
-    );
+    let given = Given(options.into_iter().map(|(k, v)| (k.to_ascii_lowercase(), v.to_owned())).collect());
     let has = |name: &str| given.0.contains_key(&format!("kafka.{name}"));
     if has("key.serializer") {
         return Err(OptionError::KeySerializer);
@@ -472,18 +387,10 @@ pub fn sink_client_options<'a>(
     Ok(without_prefix(&given))
 }
 
-fn rule(
-    given: &Given,
-    names: [&'static str; 3],
-    default: OffsetRule,
-) -> Result<OffsetRule, OptionError> {
+fn rule(given: &Given, names: [&'static str; 3], default: OffsetRule) -> Result<OffsetRule, OptionError> {
     let [time, times, offsets] = names;
     if let Some(text) = given.get(time) {
-        return Ok(OffsetRule::Timestamp(
-            text.trim()
-                .parse()
-                .map_err(|_| OptionError::NotALong(text.to_owned()))?,
-        ));
+        return Ok(OffsetRule::Timestamp(text.trim().parse().map_err(|_| OptionError::NotALong(text.to_owned()))?));
     }
     if let Some(text) = given.get(times) {
         return Ok(OffsetRule::ByTimestamp(timestamps_from_json(text)?));
@@ -500,10 +407,7 @@ fn batch_bounds(starting: &OffsetRule, ending: &OffsetRule) -> Result<(), Option
     match starting {
         OffsetRule::Latest => return Err(OptionError::BatchStartsLatest),
         OffsetRule::Specific(offsets) => {
-            if let Some((at, _)) = offsets
-                .iter()
-                .find(|(_, offset)| **offset == super::starting::LATEST)
-            {
+            if let Some((at, _)) = offsets.iter().find(|(_, offset)| **offset == super::starting::LATEST) {
                 return Err(OptionError::BatchPartitionStartsLatest(at.clone()));
             }
         }
@@ -511,16 +415,10 @@ fn batch_bounds(starting: &OffsetRule, ending: &OffsetRule) -> Result<(), Option
     }
     match ending {
         OffsetRule::Earliest => Err(OptionError::BatchEndsEarliest),
-        OffsetRule::Specific(offsets) => match offsets
-            .iter()
-            .find(|(_, o)| **o == super::starting::EARLIEST)
-        {
+        OffsetRule::Specific(offsets) => match offsets.iter().find(|(_, o)| **o == super::starting::EARLIEST) {
             Some((at, _)) => Err(OptionError::BatchPartitionEndsEarliest(at.clone())),
             None => Ok(()),
         },
         OffsetRule::Latest | OffsetRule::Timestamp(_) | OffsetRule::ByTimestamp(_) => Ok(()),
     }
 }
-
-#[cfg(test)]
-mod tests;

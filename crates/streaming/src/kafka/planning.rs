@@ -26,13 +26,7 @@ impl Admission {
     /// The limits as the options give them.
     #[must_use]
     pub fn new(max: Option<i64>, min: Option<i64>, max_delay_ms: i64) -> Self {
-        Self {
-            max,
-            min,
-            max_delay_ms,
-            last_trigger: 0,
-            available_now: None,
-        }
+        Self { max, min, max_delay_ms, last_trigger: 0, available_now: None }
     }
 
     /// No limits: `Trigger.Once` reads all there is.
@@ -54,13 +48,7 @@ impl Admission {
 
     /// Where the next batch ends, given where it starts and the partitions' ends. `earliest` has the first offsets of
     /// partitions that `from` does not know. `None`: there is no partition at all.
-    pub fn end_of_batch(
-        &mut self,
-        from: &Offsets,
-        latest: &Offsets,
-        earliest: &Offsets,
-        now: i64,
-    ) -> Option<Offsets> {
+    pub fn end_of_batch(&mut self, from: &Offsets, latest: &Offsets, earliest: &Offsets, now: i64) -> Option<Offsets> {
         let latest = self.available_now.as_ref().unwrap_or(latest);
         if latest.is_empty() {
             // An empty object would later be read as "all partitions were deleted".
@@ -69,9 +57,7 @@ impl Admission {
         if let Some(min) = self.min {
             let news: i64 = latest
                 .iter()
-                .map(|(at, end)| {
-                    end.saturating_sub(*from.get(at).or_else(|| earliest.get(at)).unwrap_or(&0))
-                })
+                .map(|(at, end)| end.saturating_sub(*from.get(at).or_else(|| earliest.get(at)).unwrap_or(&0)))
                 .fold(0, i64::saturating_add);
             let waited = now.saturating_sub(self.last_trigger) >= self.max_delay_ms;
             if news < min && !waited {
@@ -89,26 +75,14 @@ impl Admission {
 /// `limit` records over the partitions in proportion to what each has: rounded down, but never to nothing.
 fn split(limit: i64, from: &Offsets, latest: &Offsets, earliest: &Offsets) -> Offsets {
     let begin = |at: &TopicPartition| from.get(at).or_else(|| earliest.get(at)).copied();
-    let size = |at: &TopicPartition, end: i64| {
-        begin(at)
-            .map(|b| (b, end.saturating_sub(b)))
-            .filter(|(_, s)| *s > 0)
-    };
-    let total: f64 = latest
-        .iter()
-        .filter_map(|(at, end)| size(at, *end))
-        .map(|(_, s)| s as f64)
-        .sum();
+    let size = |at: &TopicPartition, end: i64| begin(at).map(|b| (b, end.saturating_sub(b))).filter(|(_, s)| *s > 0);
+    let total: f64 = latest.iter().filter_map(|(at, end)| size(at, *end)).map(|(_, s)| s as f64).sum();
     latest
         .iter()
         .map(|(at, end)| {
             let planned = size(at, *end).map_or(*end, |(begin, size)| {
                 let share = limit as f64 * (size as f64 / total);
-                let share = if share < 1.0 {
-                    share.ceil()
-                } else {
-                    share.floor()
-                };
+                let share = if share < 1.0 { share.ceil() } else { share.floor() };
                 // A float beyond i64 saturates; the sum must not wrap either.
                 begin.saturating_add(share as i64).min(*end)
             });
@@ -148,11 +122,7 @@ pub struct RangePlan {
 /// The partitions of a batch that its start does not know: their earliest offsets are needed for [`ranges`].
 #[must_use]
 pub fn new_partitions(from: &Offsets, until: &Offsets) -> BTreeSet<TopicPartition> {
-    until
-        .keys()
-        .filter(|at| !from.contains_key(*at))
-        .cloned()
-        .collect()
+    until.keys().filter(|at| !from.contains_key(*at)).cloned().collect()
 }
 
 /// The ranges between two positions. `earliest` answers [`new_partitions`].
@@ -160,27 +130,16 @@ pub fn new_partitions(from: &Offsets, until: &Offsets) -> BTreeSet<TopicPartitio
 pub fn ranges(from: &Offsets, until: &Offsets, earliest: &Offsets) -> RangePlan {
     let mut losses = Vec::new();
     let fresh = new_partitions(from, until);
-    let lost: BTreeSet<TopicPartition> = fresh
-        .iter()
-        .filter(|at| !earliest.contains_key(*at))
-        .cloned()
-        .collect();
+    let lost: BTreeSet<TopicPartition> = fresh.iter().filter(|at| !earliest.contains_key(*at)).cloned().collect();
     if !lost.is_empty() {
         losses.push(DataLoss::InitialOffsetNotFoundForPartitions(lost));
     }
     for at in &fresh {
         if let Some(start) = earliest.get(at).filter(|o| **o != 0) {
-            losses.push(DataLoss::AddedPartitionDoesNotStartFromOffsetZero {
-                at: at.clone(),
-                start: *start,
-            });
+            losses.push(DataLoss::AddedPartitionDoesNotStartFromOffsetZero { at: at.clone(), start: *start });
         }
     }
-    let deleted: BTreeSet<TopicPartition> = from
-        .keys()
-        .filter(|at| !until.contains_key(*at))
-        .cloned()
-        .collect();
+    let deleted: BTreeSet<TopicPartition> = from.keys().filter(|at| !until.contains_key(*at)).cloned().collect();
     if !deleted.is_empty() {
         losses.push(DataLoss::PartitionsDeleted(deleted));
     }
@@ -190,17 +149,9 @@ pub fn ranges(from: &Offsets, until: &Offsets, earliest: &Offsets) -> RangePlan 
             continue;
         };
         if end < start {
-            losses.push(DataLoss::PartitionOffsetChanged {
-                at: at.clone(),
-                from: *start,
-                to: *end,
-            });
+            losses.push(DataLoss::PartitionOffsetChanged { at: at.clone(), from: *start, to: *end });
         } else if end > start {
-            ranges.push(OffsetRange {
-                at: at.clone(),
-                start: *start,
-                end: *end,
-            });
+            ranges.push(OffsetRange { at: at.clone(), start: *start, end: *end });
         }
     }
     RangePlan { ranges, losses }
@@ -208,11 +159,7 @@ pub fn ranges(from: &Offsets, until: &Offsets, earliest: &Offsets) -> RangePlan 
 
 /// Splits ranges so that none has more than `max_records` and there are about `min_partitions` of them.
 #[must_use]
-pub fn divide(
-    ranges: Vec<OffsetRange>,
-    min_partitions: Option<i64>,
-    max_records: Option<i64>,
-) -> Vec<OffsetRange> {
+pub fn divide(ranges: Vec<OffsetRange>, min_partitions: Option<i64>, max_records: Option<i64>) -> Vec<OffsetRange> {
     let mut out = ranges;
     if let Some(max) = max_records.filter(|m| *m > 0) {
         out = out
@@ -228,16 +175,13 @@ pub fn divide(
     };
     let total: f64 = out.iter().map(|r| r.size() as f64).sum();
     // Small ranges stay whole; what is left of the wanted number goes to the large ones in proportion.
-    let (small, large): (Vec<_>, Vec<_>) = out
-        .into_iter()
-        .partition(|r| ((r.size() as f64 / total) * min as f64).round() <= 1.0);
+    let (small, large): (Vec<_>, Vec<_>) =
+        out.into_iter().partition(|r| ((r.size() as f64 / total) * min as f64).round() <= 1.0);
     let wanted = (min - small.len() as i64).max(1) as f64;
     let large_total: f64 = large.iter().map(|r| r.size() as f64).sum();
     let mut all = small;
     for range in large {
-        let share = ((range.size() as f64 / large_total) * wanted)
-            .round()
-            .max(1.0) as i64;
+        let share = ((range.size() as f64 / large_total) * wanted).round().max(1.0) as i64;
         all.extend(cut(range, share));
     }
     all.sort();
@@ -252,17 +196,9 @@ fn cut(range: OffsetRange, parts: i64) -> Vec<OffsetRange> {
     let mut out = Vec::new();
     let mut start = range.start;
     for left in (1..=parts.max(1)).rev() {
-        let end = if left == 1 {
-            range.end
-        } else {
-            start + (range.end - start) / left
-        };
+        let end = if left == 1 { range.end } else { start + (range.end - start) / left };
         if end > start {
-            out.push(OffsetRange {
-                at: range.at.clone(),
-                start,
-                end,
-            });
+            out.push(OffsetRange { at: range.at.clone(), start, end });
         }
         start = end;
     }
@@ -313,19 +249,10 @@ impl AvailableNowError {
 /// When a partition of the batch's end is gone or shorter than that.
 pub fn verify_available_now(end: &Offsets, latest: &Offsets) -> Result<(), AvailableNowError> {
     if end.keys().any(|at| !latest.contains_key(at)) {
-        return Err(AvailableNowError::Lost {
-            latest: set_text(latest.keys()),
-            end: set_text(end.keys()),
-        });
+        return Err(AvailableNowError::Lost { latest: set_text(latest.keys()), end: set_text(end.keys()) });
     }
-    if end
-        .iter()
-        .any(|(at, offset)| latest.get(at).is_some_and(|l| l < offset))
-    {
-        return Err(AvailableNowError::Shorter {
-            latest: offsets_to_json(latest),
-            end: offsets_to_json(end),
-        });
+    if end.iter().any(|(at, offset)| latest.get(at).is_some_and(|l| l < offset)) {
+        return Err(AvailableNowError::Shorter { latest: offsets_to_json(latest), end: offsets_to_json(end) });
     }
     Ok(())
 }
@@ -334,12 +261,7 @@ pub fn verify_available_now(end: &Offsets, latest: &Offsets) -> Result<(), Avail
 #[must_use]
 pub fn lag(consumed: Option<&Offsets>, latest: &Offsets) -> IndexMap<String, String> {
     let behind: Vec<i64> = consumed
-        .map(|consumed| {
-            latest
-                .iter()
-                .filter_map(|(at, end)| Some(end.saturating_sub(*consumed.get(at)?)))
-                .collect()
-        })
+        .map(|consumed| latest.iter().filter_map(|(at, end)| Some(end.saturating_sub(*consumed.get(at)?))).collect())
         .unwrap_or_default();
     let (Some(min), Some(max)) = (behind.iter().min(), behind.iter().max()) else {
         return IndexMap::new();
@@ -351,6 +273,3 @@ pub fn lag(consumed: Option<&Offsets>, latest: &Offsets) -> IndexMap<String, Str
         ("minOffsetsBehindLatest".to_owned(), min.to_string()),
     ])
 }
-
-#[cfg(test)]
-mod tests;

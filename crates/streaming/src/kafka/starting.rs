@@ -72,10 +72,7 @@ pub fn asks(
         OffsetRule::Specific(offsets) => {
             let specified: BTreeSet<TopicPartition> = offsets.keys().cloned().collect();
             if specified != *assigned {
-                return Err(StartError::DoesNotMatchAssigned {
-                    specified,
-                    assigned: assigned.clone(),
-                });
+                return Err(StartError::DoesNotMatchAssigned { specified, assigned: assigned.clone() });
             }
             Ok(offsets
                 .iter()
@@ -92,15 +89,9 @@ pub fn asks(
         OffsetRule::ByTimestamp(times) => {
             let specified: BTreeSet<TopicPartition> = times.keys().cloned().collect();
             if specified != *assigned {
-                return Err(StartError::TimesDoNotMatchAssigned {
-                    specified,
-                    assigned: assigned.clone(),
-                });
+                return Err(StartError::TimesDoNotMatchAssigned { specified, assigned: assigned.clone() });
             }
-            Ok(times
-                .iter()
-                .map(|(at, time)| (at.clone(), Ask::At(*time)))
-                .collect())
+            Ok(times.iter().map(|(at, time)| (at.clone(), Ask::At(*time))).collect())
         }
     }
 }
@@ -123,10 +114,7 @@ pub fn settle(
             (Ask::At(time), None) => match (on_no_match, latest.get(at)) {
                 (OnNoMatch::Latest, Some(end)) => Some(*end),
                 _ => {
-                    return Err(StartError::NoMatch {
-                        at: at.clone(),
-                        time,
-                    });
+                    return Err(StartError::NoMatch { at: at.clone(), time });
                 }
             },
             // A partition that Kafka does not know any more has no offset; the plan of the batch reports it.
