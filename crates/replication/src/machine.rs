@@ -1,35 +1,50 @@
 //! The one shape of every replicated state machine: the controller, the group coordinator, the transaction coordinator
 //! and the schema registry decide, append, replay, and answer once what they appended is committed.
 //!
-//! How an append that fails is undone: there is nothing to undo. A machine has one writer (whoever holds its log's lock), so
-//! no other decision can fall between the moment a decision is made and the moment its records are in the log. The harness
-//! therefore replays a decision's records only after the append succeeded; a decision whose append failed is dropped and the
-//! state never saw it. Kafka replays first and needs timeline collections to go back.
+//! How an append that fails is undone: there is nothing to undo. A machine has one writer (whoever holds its log's lock),
+//! so no other decision can fall between the moment a decision is made and the moment its records are in the log. The
+//! harness therefore replays a decision's records only after the append succeeded; a decision whose append failed is
+//! dropped and the durable state never saw it. Kafka replays first and needs timeline collections to go back.
 //!
-//! How nobody is told what is not committed: an answer, also one without records of its own, waits until everything that was in
-//! the log when it was decided is committed. Others read `view()`, the machine's view as of the high watermark;
-//! it is cheap because a machine that offers one keeps its state in shared (persistent) maps.
+//! How nobody is told what is not committed: a parked answer, also one without records of its own, waits until everything
+//! that was in the log when it was decided is committed. Others read `view()`, the state as of the high watermark; it is
+//! cheap because a machine that offers one keeps its state in shared (persistent) maps.
 
 use std::collections::VecDeque;
+
+use andiron_protocol::ErrorCode;
 
 use crate::limits::PARKED_ANSWERS_MAX;
 
 #[cfg(test)]
 mod tests;
 
-/// What a decision asks for: records to append, and what to answer once they are committed.
+/// The caller's own name for a request whose answer is outstanding; machine and harness only hand it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// What a decision asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision<R, A> {
     /// The changes, in order. All are appended as one batch or none is.
     pub records: Vec<R>,
-    /// The answer, which must not be given before the records are committed.
-    pub answer: A,
+    /// Answers that depend on nothing in the log, perhaps to requests that came long ago. They go out at once, whether
+    /// the append succeeds or not.
+    pub replies: Vec<(Ticket, A)>,
+    /// Answers that must not be given before the records, and everything appended before them, are committed.
+    pub parked: Vec<(Ticket, A)>,
+}
+
+impl<R, A> Default for Decision<R, A> {
+    fn default() -> Self {
+        Self { records: Vec::new(), replies: Vec::new(), parked: Vec::new() }
+    }
 }
 
 impl<R, A> Decision<R, A> {
-    /// An answer that changes nothing.
-    pub fn answer(answer: A) -> Self {
-        Self { records: Vec::new(), answer }
+    /// Changes, and the answer once they are committed.
+    pub fn change(ticket: Ticket, records: Vec<R>, answer: A) -> Self {
+        Self { records, replies: Vec::new(), parked: vec![(ticket, answer)] }
     }
 }
 
@@ -37,28 +52,32 @@ impl<R, A> Decision<R, A> {
 pub trait StateMachine {
     /// What can be asked.
     type Request;
-    /// What is answered. A machine that holds several clients back (a group waiting for its members) makes this a list of
-    /// whom to tell what.
+    /// What is answered.
     type Response;
     /// What is written to the log.
     type Record;
     /// What others may read of the state; `()` for a machine that is only ever asked.
     type View: Clone;
 
-    /// Decides. Reads the state, changes nothing. `now` is in milliseconds.
-    fn handle(&self, now: i64, request: Self::Request) -> Decision<Self::Record, Self::Response>;
+    /// Decides. Durable state is only read; soft state, which a restart may forget (who waits, when a session ends), may
+    /// change. `now` is in milliseconds.
+    fn handle(&mut self, now: i64, ticket: Ticket, request: Self::Request) -> Decision<Self::Record, Self::Response>;
 
-    /// Applies a record: the only way in which the state changes. Must not fail on a record that `handle` produced.
-    /// A record that is not durable comes with the offset that the next durable one will have.
+    /// Applies a record: the only way in which durable state changes. Must not fail on a record that `handle` produced.
     fn replay(&mut self, offset: i64, record: &Self::Record);
 
-    /// Whether the record goes into the log. One that does not changes what a restart may forget (a timer, a member that
-    /// waits); it goes through `replay` like any other, so that decisions stay free of side effects.
-    fn durable(_record: &Self::Record) -> bool {
-        true
+    /// The records of this decision could not be appended. Whoever is parked on it and gets no reply from here is named to
+    /// the caller, who answers with the error.
+    fn append_failed(
+        &mut self,
+        _now: i64,
+        _decision: Decision<Self::Record, Self::Response>,
+        _error: ErrorCode,
+    ) -> Vec<(Ticket, Self::Response)> {
+        Vec::new()
     }
 
-    /// The state as others may see it, once it is committed.
+    /// The state as others may see it once it is committed.
     fn view(&self) -> Self::View;
 
     /// The next moment at which `on_deadline` has something to say.
@@ -67,56 +86,55 @@ pub trait StateMachine {
     }
 
     /// What is to happen because time has passed; none if nothing is due.
-    fn on_deadline(&self, _now: i64) -> Option<Decision<Self::Record, Self::Response>> {
+    fn on_deadline(&mut self, _now: i64) -> Option<Decision<Self::Record, Self::Response>> {
         None
     }
 }
 
-/// Why a request was not carried out. The token comes back so that its owner can be told.
+/// What came of a request or a deadline.
 #[derive(Debug, PartialEq)]
-pub enum Refused<T, E> {
-    /// The append failed; the state is as before.
-    Append {
-        /// Whose request it was.
-        token: T,
-        /// Why.
-        error: E,
-    },
-    /// Too many answers wait for their records already.
-    Busy {
-        /// Whose request it was.
-        token: T,
-    },
+pub struct Outcome<A> {
+    /// Answers that go out now.
+    pub replies: Vec<(Ticket, A)>,
+    /// Whether records were appended: `committed` may have something to say.
+    pub appended: bool,
+    /// The append failed, and who is to be told so.
+    pub failed: Option<(ErrorCode, Vec<Ticket>)>,
 }
 
-struct Parked<T, A, V> {
+struct Parked<A, V> {
     /// Given when the high watermark reaches this offset.
     until: i64,
-    token: T,
-    answer: A,
+    answers: Vec<(Ticket, A)>,
     view: Option<V>,
 }
 
-/// Keeps a machine, the answers that wait, and the committed view. `T` names whoever waits for an answer.
-pub struct Harness<M: StateMachine, T> {
+/// Keeps a machine, the answers that wait, and the committed view.
+pub struct Harness<M: StateMachine> {
     machine: M,
     /// The offset behind the last record replayed.
     end: i64,
     high_watermark: i64,
     view: M::View,
-    parked: VecDeque<Parked<T, M::Response, M::View>>,
+    parked: VecDeque<Parked<M::Response, M::View>>,
+    waiting: usize,
 }
 
-impl<M: StateMachine, T> Harness<M, T> {
+impl<M: StateMachine> Harness<M> {
     /// A harness around a machine whose log has been replayed into it up to `end`; all of that counts as committed.
     pub fn new(machine: M, end: i64) -> Self {
         let view = machine.view();
-        Self { machine, end, high_watermark: end, view, parked: VecDeque::new() }
+        Self { machine, end, high_watermark: end, view, parked: VecDeque::new(), waiting: 0 }
     }
 
     /// The latest state, part of which may not be committed.
     pub fn latest(&self) -> &M {
         &self.machine
+    }
+
+    /// The same, to tell the machine what is no request (settings, loading done); durable state changes by `replay` only.
+    pub fn latest_mut(&mut self) -> &mut M {
+        &mut self.machine
     }
 
     /// The committed state as others may read it.
@@ -130,37 +148,35 @@ impl<M: StateMachine, T> Harness<M, T> {
     }
 
     /// How many answers wait.
-    pub fn parked(&self) -> usize {
-        self.parked.len()
+    pub fn waiting(&self) -> usize {
+        self.waiting
     }
 
-    /// Decides a request, has its records appended (`append` gives the offset of the first one), replays them, and parks the
-    /// answer. Whoever calls this holds the log's lock, and calls `committed` afterwards with the high watermark.
-    pub fn request<E>(
+    /// Decides a request, has its records appended (`append` gives the offset of the first one), replays them, and parks
+    /// the answers. Whoever calls this holds the log's lock, and calls `committed` afterwards with the high watermark.
+    pub fn request(
         &mut self,
         now: i64,
+        ticket: Ticket,
         request: M::Request,
-        token: T,
-        append: impl FnOnce(&[M::Record]) -> Result<i64, E>,
-    ) -> Result<(), Refused<T, E>> {
-        if self.parked.len() >= PARKED_ANSWERS_MAX {
-            return Err(Refused::Busy { token });
+        append: impl FnOnce(&[M::Record]) -> Result<i64, ErrorCode>,
+    ) -> Outcome<M::Response> {
+        if self.waiting >= PARKED_ANSWERS_MAX {
+            let failed = Some((ErrorCode::ThrottlingQuotaExceeded, vec![ticket]));
+            return Outcome { replies: Vec::new(), appended: false, failed };
         }
-        let decision = self.machine.handle(now, request);
-        self.carry_out(decision, token, append)
+        let decision = self.machine.handle(now, ticket, request);
+        self.carry_out(now, decision, append)
     }
 
-    /// As `request`, for what is due by time. Says whether anything was.
-    pub fn deadline<E>(
+    /// As `request`, for what is due by time; none if nothing is.
+    pub fn deadline(
         &mut self,
         now: i64,
-        token: T,
-        append: impl FnOnce(&[M::Record]) -> Result<i64, E>,
-    ) -> Result<bool, Refused<T, E>> {
-        match self.machine.on_deadline(now) {
-            None => Ok(false),
-            Some(decision) => self.carry_out(decision, token, append).map(|()| true),
-        }
+        append: impl FnOnce(&[M::Record]) -> Result<i64, ErrorCode>,
+    ) -> Option<Outcome<M::Response>> {
+        let decision = self.machine.on_deadline(now)?;
+        Some(self.carry_out(now, decision, append))
     }
 
     /// When `deadline` is to be called next.
@@ -168,45 +184,39 @@ impl<M: StateMachine, T> Harness<M, T> {
         self.machine.next_deadline()
     }
 
-    fn carry_out<E>(
+    /// Carries out a decision that was made outside `request`, as machines offer them for events of their own.
+    pub fn carry_out(
         &mut self,
+        now: i64,
         decision: Decision<M::Record, M::Response>,
-        token: T,
-        append: impl FnOnce(&[M::Record]) -> Result<i64, E>,
-    ) -> Result<(), Refused<T, E>> {
-        let Decision { records, answer } = decision;
-        let (durable, soft): (Vec<_>, Vec<_>) = records.into_iter().enumerate().partition(|(_, r)| M::durable(r));
-        let (places, durable): (Vec<usize>, Vec<M::Record>) = durable.into_iter().unzip();
-        let mut offset = self.end;
-        if !durable.is_empty() {
-            match append(&durable) {
-                Ok(base) => offset = base,
-                Err(error) => return Err(Refused::Append { token, error }),
-            }
-        }
-        let changed = !durable.is_empty() || !soft.is_empty();
-        let mut durable = places.into_iter().zip(durable).peekable();
-        let mut soft = soft.into_iter().peekable();
-        loop {
-            let durable_first = match (durable.peek(), soft.peek()) {
-                (Some((d, _)), Some((s, _))) => d < s,
-                (Some(_), None) => true,
-                (None, Some(_)) => false,
-                (None, None) => break,
-            };
-            if durable_first {
-                if let Some((_, record)) = durable.next() {
-                    self.machine.replay(offset, &record);
-                    offset += 1;
+        append: impl FnOnce(&[M::Record]) -> Result<i64, ErrorCode>,
+    ) -> Outcome<M::Response> {
+        let Decision { records, mut replies, parked } = decision;
+        let appended = !records.is_empty();
+        if appended {
+            match append(&records) {
+                Ok(base) => {
+                    for (offset, record) in (base..).zip(&records) {
+                        self.machine.replay(offset, record);
+                    }
+                    self.end = base + records.len() as i64;
                 }
-            } else if let Some((_, record)) = soft.next() {
-                self.machine.replay(offset, &record);
+                Err(error) => {
+                    let mut tickets: Vec<Ticket> = parked.iter().map(|(ticket, _)| *ticket).collect();
+                    let decision = Decision { records, replies: Vec::new(), parked };
+                    let told = self.machine.append_failed(now, decision, error);
+                    tickets.retain(|ticket| told.iter().all(|(told, _)| told != ticket));
+                    replies.extend(told);
+                    return Outcome { replies, appended: false, failed: Some((error, tickets)) };
+                }
             }
         }
-        self.end = offset;
-        let view = changed.then(|| self.machine.view());
-        self.parked.push_back(Parked { until: offset, token, answer, view });
-        Ok(())
+        if appended || !parked.is_empty() {
+            self.waiting += parked.len();
+            let view = appended.then(|| self.machine.view());
+            self.parked.push_back(Parked { until: self.end, answers: parked, view });
+        }
+        Outcome { replies, appended, failed: None }
     }
 
     /// Applies a record that came from the log, not from a decision of this harness: at start, or as a follower.
@@ -215,28 +225,31 @@ impl<M: StateMachine, T> Harness<M, T> {
         self.end = offset + 1;
     }
 
-    /// The log is committed up to here: the answers that waited for it, in order. What was replayed without an answer to it
-    /// becomes visible when all of it is committed.
-    pub fn committed(&mut self, high_watermark: i64) -> Vec<(T, M::Response)> {
+    /// The log is committed up to here: the answers that waited for it, in order. What was replayed without a decision
+    /// of this harness becomes visible when all of it is committed.
+    pub fn committed(&mut self, high_watermark: i64) -> Vec<(Ticket, M::Response)> {
         let advanced = high_watermark > self.high_watermark;
         self.high_watermark = self.high_watermark.max(high_watermark);
         let mut answers = Vec::new();
         while self.parked.front().is_some_and(|first| first.until <= self.high_watermark) {
-            let Some(Parked { token, answer, view, .. }) = self.parked.pop_front() else { break };
-            if let Some(view) = view {
+            let Some(first) = self.parked.pop_front() else { break };
+            if let Some(view) = first.view {
                 self.view = view;
             }
-            answers.push((token, answer));
+            answers.extend(first.answers);
         }
+        self.waiting -= answers.len();
         if self.parked.is_empty() && advanced && self.high_watermark >= self.end {
             self.view = self.machine.view();
         }
         answers
     }
 
-    /// This node leads the log no more: nobody knows whether the records of these answers will be committed. Returns whom to
-    /// tell so. The machine is to be built again from the log, which may have been truncated.
-    pub fn resign(self) -> Vec<T> {
-        self.parked.into_iter().map(|parked| parked.token).collect()
+    /// This node leads the log no more: nobody knows whether the records of these answers will be committed. Returns whom
+    /// to tell so. The machine is to be built again from the log, which may have been truncated.
+    pub fn resign(self) -> (M, Vec<Ticket>) {
+        let tickets = self.parked.into_iter().flat_map(|parked| parked.answers).map(|(ticket, _)| ticket);
+        let tickets = tickets.collect();
+        (self.machine, tickets)
     }
 }
