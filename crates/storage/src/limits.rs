@@ -1,0 +1,17 @@
+//! The storage's named limits.
+
+/// Files that a [`crate::RealDisk`] holds open at once when nothing else is asked: a machine may allow a process 20,000
+/// descriptors, and connections want most of them.
+pub const OPEN_FILES_MAX: usize = 4_000;
+/// Index entries kept in memory before they are written to the index file of the active segment.
+pub const INDEX_TAIL_ENTRIES_MAX: usize = 256;
+/// Bytes read at once when batches are walked on disk (recovery, lookups by timestamp, rebuilding producer state).
+pub const SCAN_BUFFER_BYTES: usize = 256 << 10;
+/// A batch on disk that claims more than this is corrupt: nothing appended can be larger than a segment.
+pub const BATCH_BYTES_MAX: usize = i32::MAX as usize;
+/// Batches of each idempotent producer that are remembered to answer duplicates.
+pub const PRODUCER_BATCHES_RETAINED: usize = 5;
+/// Known (offset, position) pairs of recent syncs, so that a fetch up to the high watermark need not search.
+pub const MARKS_MAX: usize = 32;
+/// Bytes of a checkpoint or metadata text file that will be read.
+pub const TEXT_FILE_BYTES_MAX: u64 = 64 << 20;
