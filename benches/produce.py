@@ -1,0 +1,73 @@
+"""Apache Kafka's own producer-perf-test and consumer-perf-test, 1 KiB random payload, acks=all, against Andiron and
+Apache Kafka 4.3 in turns in one run."""
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import measure
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from peers import ApacheKafka, Missing, jars, tool
+from server import Andiron
+
+ROUNDS, RECORDS, SIZE = 3, 1_000_000, 1024
+
+
+def one_round(server, topic):
+    """(records/s, p99 ms, broker CPU us per produced record, records/s read, CPU us per consumed record)"""
+    pid = server.process.pid
+    AdminClient({"bootstrap.servers": server.bootstrap}).create_topics([NewTopic(topic, 3)])[topic].result()
+    before = measure.cpu_seconds(pid)
+    out = tool("org.apache.kafka.tools.ProducerPerformance", "--topic", topic, "--num-records", RECORDS, "--record-size", SIZE,
+               "--throughput", -1, "--producer-props", f"bootstrap.servers={server.bootstrap}", "acks=all", timeout=600)
+    produced = measure.cpu_seconds(pid) - before
+    last = out.strip().splitlines()[-1]
+    rate, p99 = float(re.search(r"([\d.]+) records/sec", last)[1]), float(re.search(r"([\d.]+) ms 99th", last)[1])
+    before = measure.cpu_seconds(pid)
+    out = tool("org.apache.kafka.tools.ConsumerPerformance", "--bootstrap-server", server.bootstrap, "--topic", topic,
+               "--messages", RECORDS, "--timeout", 120_000, timeout=600)
+    consumed = measure.cpu_seconds(pid) - before
+    fields = [f.strip() for f in out.strip().splitlines()[-1].split(",")]
+    assert int(fields[4]) >= RECORDS, out
+    AdminClient({"bootstrap.servers": server.bootstrap}).delete_topics([topic])[topic].result()
+    return rate, p99, produced / RECORDS * 1e6, float(fields[5]), consumed / RECORDS * 1e6
+
+
+def main():
+    binary, folder = sys.argv[1], pathlib.Path(tempfile.mkdtemp(prefix="andiron-bench-"))
+    try:
+        jars("kafka")
+    except Missing as why:
+        sys.exit(f"bench produce needs Apache Kafka's own perf tools: {why}")
+    servers = {"Andiron": Andiron(binary, folder / "andiron").start(), "Apache Kafka 4.3.1": ApacheKafka(folder / "kafka").start()}
+    rounds = {name: [] for name in servers}
+    try:
+        for n in range(ROUNDS + 1):
+            for name, server in servers.items():
+                figures = one_round(server, f"bench-{n}")
+                print(f"  {'warm-up' if n == 0 else f'round {n}'}: {name}: {figures[0]:,.0f} records/s, p99 {figures[1]:.0f} ms, "
+                      f"{figures[2]:.2f} us; read {figures[3]:,.0f}/s, {figures[4]:.2f} us", flush=True)
+                if n:
+                    rounds[name].append(figures)
+        peaks = {name: measure.memory_mb(server.process.pid, "VmHWM") for name, server in servers.items()}
+    finally:
+        for server in servers.values():
+            server.stop()
+    said = re.findall(r"fdatasync: (\d+) records in (\d+) syncs", servers["Andiron"].said())
+    per_sync = f"{int(said[-1][0]) / max(1, int(said[-1][1])):,.0f}" if said else "-"
+    medians = {name: [statistics.median(column) for column in zip(*figures)] for name, figures in rounds.items()}
+    measure.table(f"bench produce: {RECORDS:,} records of {SIZE} B, acks=all, median of {ROUNDS} rounds in turns", list(servers), [
+        ("produced, records/s", *(f"{m[0]:,.0f}" for m in medians.values())),
+        ("produce p99, ms", *(f"{m[1]:.0f}" for m in medians.values())),
+        ("broker CPU per produced record, us", *(f"{m[2]:.2f}" for m in medians.values())),
+        ("consumed, records/s", *(f"{m[3]:,.0f}" for m in medians.values())),
+        ("broker CPU per consumed record, us", *(f"{m[4]:.2f}" for m in medians.values())),
+        ("peak resident, MB", *(f"{peak:.0f}" for peak in peaks.values())),
+        ("records per fdatasync", per_sync, "no fdatasync")])
+    subprocess.run(["rm", "-rf", str(folder)], check=False)
+
+
+main()
