@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use andiron_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use andiron_protocol::messages::{
@@ -10,19 +11,14 @@ use andiron_protocol::messages::{
     ListGroupsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
     SyncGroupRequest, SyncGroupResponse,
 };
+use andiron_replication::machine::{Decision, Ticket};
 use uuid::Uuid;
 
 use crate::record::Record;
 
-/// The broker's own name for a request whose answer is outstanding; the machine only hands it back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket(pub u64);
-
-/// What the machine must know of a request besides its body.
+/// Who asks, and how.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// Comes back with the answer.
-    pub ticket: Ticket,
     /// The version the client speaks; answers differ by it.
     pub api_version: i16,
     /// `client.id` of the request's header, empty if it has none.
@@ -31,6 +27,15 @@ pub struct RequestContext {
     pub client_host: Arc<str>,
     /// Random bits drawn by the caller: the id of a member that has none yet is made of them.
     pub random: Uuid,
+}
+
+/// A request and who sent it: what the harness feeds the machine with.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who asks, and how.
+    pub context: RequestContext,
+    /// What is asked.
+    pub request: Request,
 }
 
 /// The offsets that are asked of one group. OffsetFetch before version 8 asks for one group at the top of the request;
@@ -80,22 +85,10 @@ pub enum Response {
 /// An answer and whom it is for.
 pub type Reply = (Ticket, Response);
 
-/// What the caller must do, in this order: append `records` as one batch and `replay` each with the offset it got (or
-/// call `append_failed`), send `replies`, and keep `parked` until the records, and everything appended before them, are
-/// committed. With no records, `parked` waits for what was appended last; if that is committed they go out at once.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Effects {
-    /// To be appended to the coordinator's partition, all or none.
-    pub records: Vec<Record>,
-    /// Answers that depend on nothing in the log. They may be those of requests that came long ago.
-    pub replies: Vec<Reply>,
-    /// Answers that say something which must not be lost.
-    pub parked: Vec<Reply>,
-}
+/// What the machine wants done; the harness says in which order.
+pub type Effects = Decision<Record, Response>;
 
-impl Effects {
-    /// True if there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.replies.is_empty() && self.parked.is_empty()
-    }
+/// Text of ours on its way to the wire.
+pub(crate) fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
 }

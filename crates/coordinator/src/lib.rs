@@ -4,7 +4,7 @@
 //! out as [`Effects`].
 //!
 //! The durable half of the state (committed offsets, the last stable generation of each group) changes in
-//! [`GroupCoordinator::replay`] only. The other half is soft, as in Apache Kafka: who is joining, who beats, whose
+//! [`StateMachine::replay`] only. The other half is soft, as in Apache Kafka: who is joining, who beats, whose
 //! answer is outstanding. It is lost with the node, and members join again.
 
 pub mod config;
@@ -14,8 +14,9 @@ pub mod routing;
 
 mod machine;
 
+pub use andiron_replication::machine::{Decision, StateMachine, Ticket};
 pub use config::GroupConfig;
-pub use effects::{Effects, GroupOffsets, Reply, Request, RequestContext, Response, Ticket};
+pub use effects::{Call, Effects, GroupOffsets, Reply, Request, RequestContext, Response};
 pub use machine::GroupCoordinator;
 pub use record::Record;
 
