@@ -1,14 +1,21 @@
 //! The client: one pool of connections and one metadata cache, shared by everything made from it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::admin::Admin;
-use crate::cluster::{TopicInfo, TopicPartition, Topics};
+use crate::cluster::{BrokerInfo, TopicInfo, TopicPartition, Topics};
 use crate::config::{ClientConfig, ConfigError, Isolation};
 use crate::consume::{Fetched, ListedOffset, OffsetSpec, PartitionReader, ReadRange};
 use crate::error::{FetchError, ListOffsetsError, MetadataError};
+use crate::metadata::{Leader, Metadata};
+use crate::pool::Pool;
 use crate::producer::Producer;
 use crate::transport::{TcpTransport, Transport};
+use crate::{fetch, offsets, reader};
 
 /// A client of one cluster. Cheap to clone. Connects when first asked something.
 #[derive(Clone)]
@@ -18,8 +25,9 @@ pub struct Client {
 
 struct Inner {
     config: ClientConfig,
-    #[allow(dead_code)]
-    transport: Arc<dyn Transport>,
+    pool: Pool,
+    metadata: Metadata,
+    producers: AtomicU64,
 }
 
 impl std::fmt::Debug for Client {
@@ -31,13 +39,14 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// A client over TCP. Nothing is connected yet.
     pub fn new(config: ClientConfig) -> Client {
-        let transport = Arc::new(TcpTransport::new(config.tcp_options()));
+        let transport: Arc<dyn Transport> = Arc::new(TcpTransport::new(config.tcp_options()));
         Client::with_transport(config, transport)
     }
 
     /// A client over another transport, such as a broker in the same process.
     pub fn with_transport(config: ClientConfig, transport: Arc<dyn Transport>) -> Client {
-        Client { inner: Arc::new(Inner { config, transport }) }
+        let (pool, metadata) = (Pool::new(&config, transport), Metadata::new(&config));
+        Client { inner: Arc::new(Inner { config, pool, metadata, producers: AtomicU64::new(0) }) }
     }
 
     /// What it was made with.
@@ -45,15 +54,90 @@ impl Client {
         &self.inner.config
     }
 
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    pub(crate) fn metadata(&self) -> &Metadata {
+        &self.inner.metadata
+    }
+
+    pub(crate) fn next_producer(&self) -> u64 {
+        self.inner.producers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// `default.api.timeout.ms` from now.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + Duration::from_millis(u64::from(self.inner.config.default_api_timeout_ms.unsigned_abs()))
+    }
+
     /// The topics meant, with their partitions, sorted by name. Always asks the cluster: a source must see new partitions.
+    /// Never creates a topic.
     pub async fn topics(&self, which: &Topics) -> Result<Vec<Arc<TopicInfo>>, MetadataError> {
-        let _ = which;
-        Err(MetadataError::TimedOut { last: String::new() })
+        let deadline = self.deadline();
+        let mut topics = match which {
+            Topics::Names(names) if names.is_empty() => Vec::new(),
+            Topics::Names(names) => self.metadata().topics(self.pool(), names, false, deadline).await?,
+            Topics::Pattern(pattern) => {
+                let matches = whole_match(pattern)?;
+                let hide_internal = self.config().exclude_internal_topics;
+                let mut topics = self.all_topics(deadline).await?;
+                topics.retain(|topic| !(topic.internal && hide_internal) && matches(&topic.name));
+                topics
+            }
+            Topics::All => self.all_topics(deadline).await?,
+        };
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        topics.dedup_by(|a, b| a.name == b.name);
+        Ok(topics)
+    }
+
+    async fn all_topics(&self, deadline: Instant) -> Result<Vec<Arc<TopicInfo>>, MetadataError> {
+        let mut failures = 0;
+        loop {
+            match self.metadata().ask(self.pool(), None, false).await {
+                Ok(view) => return Ok(view.topics.into_values().filter_map(Result::ok).collect()),
+                Err(error) => {
+                    failures += 1;
+                    let wait = self.metadata().backoff().after(failures);
+                    if Instant::now() + wait >= deadline {
+                        return Err(MetadataError::TimedOut { last: error.to_string() });
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
     }
 
     /// One topic, from the cache if it is younger than `metadata.max.age.ms`.
     pub async fn topic(&self, name: &str) -> Result<Arc<TopicInfo>, MetadataError> {
-        Err(MetadataError::UnknownTopic { topic: name.to_owned() })
+        if let Some(topic) = self.metadata().cached(name) {
+            return Ok(topic);
+        }
+        let mut topics = self.metadata().topics(self.pool(), &[name.to_owned()], false, self.deadline()).await?;
+        topics.pop().ok_or_else(|| MetadataError::UnknownTopic { topic: name.to_owned() })
+    }
+
+    /// The brokers of the cluster, asked afresh, sorted by node id.
+    pub async fn brokers(&self) -> Result<Vec<BrokerInfo>, MetadataError> {
+        let asked = self.metadata().ask(self.pool(), Some(&[]), false).await;
+        let view = asked.map_err(|error| MetadataError::TimedOut { last: error.to_string() })?;
+        let mut brokers: Vec<BrokerInfo> = view.brokers.into_values().collect();
+        brokers.sort_by_key(|broker| broker.id);
+        Ok(brokers)
+    }
+
+    /// The leader of a partition, asked for if it is not known. `None` while the partition has none.
+    pub(crate) async fn leader(&self, partition: &TopicPartition) -> Result<Option<Leader>, MetadataError> {
+        if let Some(leader) = self.metadata().leader(partition) {
+            return Ok(Some(leader));
+        }
+        self.metadata().invalidate(&partition.topic);
+        let topic = self.topic(&partition.topic).await?;
+        if usize::try_from(partition.partition).is_ok_and(|at| at < topic.partitions.len()) {
+            return Ok(self.metadata().leader(partition));
+        }
+        Err(MetadataError::UnknownTopic { topic: partition.to_string() })
     }
 
     /// Offsets of many partitions at once, in the order asked; one request per leader.
@@ -62,35 +146,40 @@ impl Client {
         asked: &[(TopicPartition, OffsetSpec)],
         isolation: Isolation,
     ) -> Result<Vec<ListedOffset>, ListOffsetsError> {
-        let _ = (asked, isolation);
-        Ok(Vec::new())
+        offsets::list(self, asked, isolation).await
     }
 
-    /// One fetch of one partition: at most `max.partition.fetch.bytes`, waiting up to `fetch.max.wait.ms` for something to come.
+    /// One fetch of one partition: at most `max.partition.fetch.bytes`, waiting up to `fetch.max.wait.ms` for something to
+    /// come. Under `read_committed` nothing is filtered: use [`crate::consume::visible_runs`], or a reader.
     pub async fn fetch(
         &self,
         partition: &TopicPartition,
         offset: i64,
         isolation: Isolation,
     ) -> Result<Fetched, FetchError> {
-        let _ = (offset, isolation);
-        Err(FetchError::Metadata(MetadataError::UnknownTopic { topic: partition.topic.to_string() }))
+        fetch::once(self, partition, offset, isolation).await
     }
 
     /// One reader per range, in the order given, fed by one fetch loop per leader which asks for all its partitions at once
     /// and reads ahead within `limits`. The readers may be awaited by different tasks. Must be called within a runtime.
     pub fn read(&self, ranges: Vec<ReadRange>, isolation: Isolation) -> Vec<PartitionReader> {
-        let _ = (ranges, isolation);
-        Vec::new()
+        reader::start(self, ranges, isolation)
     }
 
-    /// A producer with this client's connections. Must be called within a runtime.
+    /// A producer with this client's metadata and connections of its own. Must be called within a runtime.
     pub fn producer(&self) -> Result<Producer, ConfigError> {
-        Err(ConfigError::Conflict("not yet".to_owned()))
+        Producer::start(self)
     }
 
     /// Administrative calls.
     pub fn admin(&self) -> Admin {
         Admin { client: self.clone() }
     }
+}
+
+/// Java's `Pattern.matches`: the whole name must match.
+fn whole_match(pattern: &str) -> Result<impl Fn(&str) -> bool, MetadataError> {
+    let regex = fancy_regex::Regex::new(&format!("^(?:{pattern})$"))
+        .map_err(|e| MetadataError::InvalidPattern { pattern: pattern.to_owned(), reason: e.to_string() })?;
+    Ok(move |name: &str| regex.is_match(name).unwrap_or(false))
 }

@@ -3,8 +3,11 @@
 //! Batches come out as slices of the socket's buffer. A reader yields whole batches: its first one may begin below the
 //! range and its last one may end above it, because only who decodes can cut between two records.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::cluster::TopicPartition;
 use crate::error::FetchError;
@@ -57,6 +60,8 @@ pub struct Fetched {
     pub aborted: Vec<AbortedTransaction>,
 }
 
+pub use crate::visible::{VisibleRun, visible_runs};
+
 /// A range of offsets of one partition, end excluded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadRange {
@@ -88,6 +93,16 @@ pub struct PartitionReader {
     pub(crate) range: ReadRange,
     pub(crate) position: i64,
     pub(crate) runs: mpsc::Receiver<Result<BatchRun, FetchError>>,
+    pub(crate) ahead: Arc<Ahead>,
+}
+
+/// What a reader holds and its fetch loop must not add to beyond the limit.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    /// Bytes fetched and not yet taken.
+    pub(crate) bytes: AtomicUsize,
+    /// Wakes the fetch loops: something was taken. Shared by all readers of one `read`.
+    pub(crate) taken: Arc<watch::Sender<u64>>,
 }
 
 impl PartitionReader {
@@ -106,7 +121,16 @@ impl PartitionReader {
         let run = self.runs.recv().await;
         if let Some(Ok(run)) = &run {
             self.position = run.until;
+            self.ahead.bytes.fetch_sub(run.records.len(), Ordering::AcqRel);
+            self.ahead.taken.send_modify(|times| *times += 1);
         }
         run
+    }
+}
+
+impl Drop for PartitionReader {
+    fn drop(&mut self) {
+        self.runs.close();
+        self.ahead.taken.send_modify(|times| *times += 1);
     }
 }

@@ -7,14 +7,24 @@
 //! a socket implements here and which the server implements over a broker in the same process.
 
 pub mod admin;
+mod backoff;
 pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod consume;
 pub mod error;
+mod fetch;
 pub mod limits;
+mod metadata;
+mod offsets;
+#[allow(dead_code)]
+mod pool;
 pub mod producer;
+mod reader;
 pub mod transport;
+mod visible;
+#[allow(dead_code)]
+mod wire;
 
 pub use admin::Admin;
 pub use client::Client;

@@ -65,6 +65,11 @@ pub struct Producer {
 }
 
 impl Producer {
+    pub(crate) fn start(client: &crate::client::Client) -> Result<Producer, crate::config::ConfigError> {
+        let _ = client.next_producer();
+        Ok(Producer { _later: Arc::new(()) })
+    }
+
     /// Appends the record to its batch. Waits, up to `max.block.ms`, only for metadata or for `buffer.memory`.
     /// Records of one task reach a partition in the order of their sends.
     pub async fn send(&self, record: &ProducerRecord<'_>) -> Result<Delivery, SendError> {

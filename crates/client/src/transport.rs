@@ -78,6 +78,9 @@ pub trait Connection: Send + Sync + 'static {
 
     /// True once nothing can be sent any more; the pool then connects anew.
     fn is_closed(&self) -> bool;
+
+    /// Ends it: what is unanswered fails as lost. Called after a timeout, when nothing on it can be trusted to be answered.
+    fn close(&self);
 }
 
 /// The answer to come: the response header and body, or what became of the connection.
