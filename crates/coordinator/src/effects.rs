@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use andiron_protocol::ErrorCode;
 use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use andiron_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
@@ -80,6 +81,45 @@ pub enum Response {
     DescribeGroups(DescribeGroupsResponse),
     ListGroups(ListGroupsResponse),
     DeleteGroups(DeleteGroupsResponse),
+}
+
+impl Response {
+    /// The same answer if nothing of it came to pass.
+    pub(crate) fn failed(self, error: ErrorCode) -> Self {
+        let code = error.code();
+        match self {
+            Self::JoinGroup(answer) => Self::JoinGroup(
+                JoinGroupResponse::default()
+                    .with_error_code(code)
+                    .with_generation_id(answer.generation_id)
+                    .with_protocol_type(answer.protocol_type)
+                    .with_protocol_name(answer.protocol_name)
+                    .with_leader(answer.leader),
+            ),
+            Self::SyncGroup(_) => Self::SyncGroup(SyncGroupResponse::default().with_error_code(code)),
+            Self::Heartbeat(answer) => Self::Heartbeat(answer.with_error_code(code)),
+            Self::LeaveGroup(_) => Self::LeaveGroup(LeaveGroupResponse::default().with_error_code(code)),
+            Self::OffsetCommit(mut answer) => {
+                let partitions = answer.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+                partitions
+                    .filter(|partition| partition.error_code == 0)
+                    .for_each(|partition| partition.error_code = code);
+                Self::OffsetCommit(answer)
+            }
+            Self::OffsetFetch(answer) => Self::OffsetFetch(answer.with_topics(Vec::new()).with_error_code(code)),
+            Self::OffsetDelete(_) => Self::OffsetDelete(OffsetDeleteResponse::default().with_error_code(code)),
+            Self::DescribeGroups(mut answer) => {
+                answer.groups.iter_mut().for_each(|group| group.error_code = code);
+                Self::DescribeGroups(answer)
+            }
+            Self::ListGroups(answer) => Self::ListGroups(answer.with_groups(Vec::new()).with_error_code(code)),
+            Self::DeleteGroups(mut answer) => {
+                let deleted = answer.results.iter_mut().filter(|result| result.error_code == 0);
+                deleted.for_each(|result| result.error_code = code);
+                Self::DeleteGroups(answer)
+            }
+        }
+    }
 }
 
 /// An answer and whom it is for.

@@ -9,15 +9,18 @@
 
 pub mod config;
 pub mod effects;
+pub mod error;
 pub mod limits;
+pub mod record;
 pub mod routing;
 
+mod classic;
 mod machine;
+mod offsets;
+mod timers;
 
 pub use andiron_replication::machine::{Decision, StateMachine, Ticket};
 pub use config::GroupConfig;
 pub use effects::{Call, Effects, GroupOffsets, Reply, Request, RequestContext, Response};
 pub use machine::GroupCoordinator;
 pub use record::Record;
-
-pub mod record;

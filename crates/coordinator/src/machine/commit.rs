@@ -1,0 +1,196 @@
+//! OffsetCommit and OffsetDelete, and the offsets that expire.
+
+use std::collections::BTreeSet;
+
+use andiron_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use andiron_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
+use andiron_protocol::messages::{
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+};
+use andiron_replication::machine::Ticket;
+
+use super::GroupCoordinator;
+use crate::classic::{Group, State, Step};
+use crate::effects::{Effects, RequestContext, Response};
+use crate::error::{CommitError, GroupError, MemberError};
+use crate::limits::EXPIRED_OFFSETS_PER_CALL_MAX;
+use crate::offsets::Committed;
+use crate::record::Record;
+use crate::record::classic::{OffsetCommitKey, OffsetCommitValue};
+use crate::timers::Timer;
+
+/// From this version on a client knows that a group may not exist.
+const COMMIT_KNOWS_GROUP_NOT_FOUND_VERSION: i16 = 9;
+
+/// No expiry, or no retention of its own.
+const DEFAULT_TIMESTAMP: i64 = -1;
+
+impl GroupCoordinator {
+    pub(super) fn commit_offsets(
+        &mut self,
+        now: i64,
+        ticket: Ticket,
+        context: &RequestContext,
+        request: &OffsetCommitRequest,
+        out: &mut Effects,
+    ) {
+        let allowed = self.check_commit(now, context, request, out);
+        let limit = usize::try_from(self.config.offset_metadata_max_bytes).unwrap_or(0);
+        let expire_timestamp = match request.retention_time_ms {
+            DEFAULT_TIMESTAMP => DEFAULT_TIMESTAMP,
+            retention_ms => now.saturating_add(retention_ms),
+        };
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in &request.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for partition in &topic.partitions {
+                let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
+                let outcome = match allowed {
+                    // Java counts UTF-16 units.
+                    Ok(()) if metadata.encode_utf16().count() > limit => Err(CommitError::MetadataTooLarge),
+                    allowed => allowed,
+                };
+                if outcome.is_ok() {
+                    let key = OffsetCommitKey {
+                        group: request.group_id.to_string(),
+                        topic: topic.name.to_string(),
+                        partition: partition.partition_index,
+                    };
+                    let value = OffsetCommitValue {
+                        offset: partition.committed_offset,
+                        leader_epoch: partition.committed_leader_epoch,
+                        metadata: metadata.to_owned(),
+                        commit_timestamp: now,
+                        expire_timestamp,
+                        ..OffsetCommitValue::default()
+                    };
+                    out.records.push(Record::OffsetCommit { key, value: Some(value) });
+                }
+                let code = outcome.err().map_or(0, |error| error.code().code());
+                partitions.push(
+                    OffsetCommitResponsePartition::default()
+                        .with_partition_index(partition.partition_index)
+                        .with_error_code(code),
+                );
+            }
+            topics.push(OffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions));
+        }
+        out.parked.push((ticket, Response::OffsetCommit(OffsetCommitResponse::default().with_topics(topics))));
+    }
+
+    /// A group that is not there comes to be by the commit of a client that takes no part in sharing out.
+    fn check_commit(
+        &mut self,
+        now: i64,
+        context: &RequestContext,
+        request: &OffsetCommitRequest,
+        out: &mut Effects,
+    ) -> Result<(), CommitError> {
+        let Self { groups, config, timers, .. } = self;
+        let generation = request.generation_id_or_member_epoch;
+        let Some(group) = groups.get_mut(&**request.group_id) else {
+            return if generation < 0 {
+                Ok(())
+            } else if context.api_version >= COMMIT_KNOWS_GROUP_NOT_FOUND_VERSION {
+                Err(CommitError::GroupNotFound)
+            } else {
+                Err(MemberError::IllegalGeneration.into())
+            };
+        };
+        let member = &*request.member_id;
+        let instance = request.group_instance_id.as_deref();
+        if generation < 0 && group.state == State::Empty {
+            return Ok(());
+        }
+        if generation < 0 && member.is_empty() && instance.is_none() {
+            return Err(MemberError::UnknownMember.into());
+        }
+        group.check_generation(member, instance, generation)?;
+        if group.state == State::CompletingRebalance {
+            return Err(CommitError::RebalanceInProgress);
+        }
+        group.seen_committing(member, &mut Step { now, config, timers, out });
+        Ok(())
+    }
+
+    pub(super) fn delete_offsets(&mut self, ticket: Ticket, request: &OffsetDeleteRequest, out: &mut Effects) {
+        let response = match self.check_offset_delete(request) {
+            Err(error) => OffsetDeleteResponse::default().with_error_code(error.code().code()),
+            Ok(group) => {
+                let mut topics = Vec::with_capacity(request.topics.len());
+                let mut seen = BTreeSet::new();
+                for topic in &request.topics {
+                    let subscribed = group.is_subscribed_to(&topic.name);
+                    let mut partitions = Vec::with_capacity(topic.partitions.len());
+                    for partition in &topic.partitions {
+                        let at = partition.partition_index;
+                        let exists = self.offsets.get(&group.id, &topic.name, at).is_some();
+                        if !subscribed && exists && seen.insert((&*topic.name, at)) {
+                            out.records.push(Record::offset_tombstone(&group.id, &topic.name, at));
+                        }
+                        let code = if subscribed { GroupError::Subscribed.code().code() } else { 0 };
+                        partitions.push(
+                            OffsetDeleteResponsePartition::default().with_partition_index(at).with_error_code(code),
+                        );
+                    }
+                    topics.push(
+                        OffsetDeleteResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions),
+                    );
+                }
+                OffsetDeleteResponse::default().with_topics(topics)
+            }
+        };
+        out.parked.push((ticket, Response::OffsetDelete(response)));
+    }
+
+    /// Consumers only mind for the topics they read; of other members nobody knows what they use.
+    fn check_offset_delete(&self, request: &OffsetDeleteRequest) -> Result<&Group, GroupError> {
+        if request.group_id.is_empty() {
+            return Err(GroupError::InvalidGroupId);
+        }
+        let group = self.groups.get(&**request.group_id).ok_or(GroupError::NotFound)?;
+        if group.state != State::Empty && !group.uses_consumer_protocol() {
+            return Err(GroupError::NotEmpty);
+        }
+        Ok(group)
+    }
+
+    /// Writes off what has expired. An empty group without offsets goes with its last one.
+    pub(super) fn clean_up(&mut self, now: i64, out: &mut Effects) {
+        let mut again_at = now.saturating_add(self.config.offsets_retention_check_interval_ms);
+        for group in self.groups.values() {
+            if out.records.len() >= EXPIRED_OFFSETS_PER_CALL_MAX {
+                again_at = now;
+                break;
+            }
+            let mut kept = self.offsets.has_open(&group.id);
+            for (topic, partition, offset) in self.offsets.of_group(&group.id) {
+                if out.records.len() < EXPIRED_OFFSETS_PER_CALL_MAX && self.has_expired(group, topic, offset, now) {
+                    out.records.push(Record::offset_tombstone(&group.id, topic, partition));
+                } else {
+                    kept = true;
+                }
+            }
+            if !kept && group.state == State::Empty && group.pending.is_empty() {
+                out.records.push(Record::group_tombstone(&group.id));
+            }
+        }
+        self.timers.set(Timer::Cleanup, again_at);
+    }
+
+    fn has_expired(&self, group: &Group, topic: &str, offset: &Committed, now: i64) -> bool {
+        // Since when nobody needs it: since the group is empty, or, of consumers that still read other topics and of
+        // groups that only keep offsets, since the commit.
+        let since = match group.state {
+            _ if group.is_subscribed_to(topic) => return false,
+            State::Empty if group.protocol_type.is_some() && group.state_since >= 0 => group.state_since,
+            State::Empty => offset.commit_timestamp,
+            State::Stable if group.uses_consumer_protocol() && group.knows_subscriptions() => offset.commit_timestamp,
+            State::Stable | State::PreparingRebalance | State::CompletingRebalance => return false,
+        };
+        if offset.expire_timestamp != DEFAULT_TIMESTAMP {
+            return now >= offset.expire_timestamp;
+        }
+        now.saturating_sub(since) >= self.config.offsets_retention_ms
+    }
+}
