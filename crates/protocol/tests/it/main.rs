@@ -1,0 +1,3 @@
+//! What must hold across the rooms of this crate, and beside it.
+
+mod compat;
