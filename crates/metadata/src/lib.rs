@@ -1,1 +1,12 @@
-//! andiron-metadata.
+//! The cluster's metadata: its records, the immutable image they add up to, the controller that decides on new ones, and
+//! the tables of configs. Pure: no clock, no file, no socket.
+
+pub mod config;
+pub mod controller;
+pub mod features;
+pub mod image;
+pub mod limits;
+pub mod records;
+
+pub use controller::Controller;
+pub use image::Image;

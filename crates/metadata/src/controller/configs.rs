@@ -1,0 +1,330 @@
+//! Configs are set and removed: one by one, or (the older way) all of a resource at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use andiron_protocol::ErrorCode;
+use andiron_protocol::messages::alter_configs_response::AlterConfigsResourceResponse as Replaced;
+use andiron_protocol::messages::incremental_alter_configs_request::AlterableConfig;
+use andiron_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse as Altered;
+use andiron_protocol::messages::{
+    AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+};
+
+use super::{Refusal, words};
+use crate::config::{self, BrokerConfig, Definition, Effective, Kind, Update};
+use crate::image::{Configs, Image, Resource, ResourceKind};
+use crate::records::{ConfigRecord, Record};
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+pub(super) fn alter_incrementally(
+    image: &Image,
+    config: &BrokerConfig,
+    request: &IncrementalAlterConfigsRequest,
+) -> (Vec<Record>, IncrementalAlterConfigsResponse) {
+    let mut records = Vec::new();
+    let mut responses = Vec::new();
+    let keys = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_str()));
+    let twice = twice(keys);
+    let mut told = BTreeSet::new();
+    for asked in &request.resources {
+        let key = (asked.resource_type, asked.resource_name.as_str());
+        let outcome = if twice.contains(&key) {
+            if !told.insert(key) {
+                continue;
+            }
+            Err((ErrorCode::InvalidRequest, Some("Each resource must appear at most once.".to_string())))
+        } else {
+            let resource = Resource::new(ResourceKind(key.0), key.1);
+            change_one(image, config, &resource, &asked.configs)
+        };
+        let (code, message) = settle(outcome, &mut records);
+        let response = Altered::default()
+            .with_resource_type(asked.resource_type)
+            .with_resource_name(asked.resource_name.clone())
+            .with_error_code(code.code())
+            .with_error_message(words(message));
+        responses.push(response);
+    }
+    if request.validate_only {
+        records.clear();
+    }
+    (records, IncrementalAlterConfigsResponse::default().with_responses(responses))
+}
+
+pub(super) fn alter(
+    image: &Image,
+    config: &BrokerConfig,
+    request: &AlterConfigsRequest,
+) -> (Vec<Record>, AlterConfigsResponse) {
+    let mut records = Vec::new();
+    let mut responses = Vec::new();
+    let keys = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_str()));
+    let twice = twice(keys);
+    let mut told = BTreeSet::new();
+    for asked in &request.resources {
+        let key = (asked.resource_type, asked.resource_name.as_str());
+        let outcome = if twice.contains(&key) {
+            if !told.insert(key) {
+                continue;
+            }
+            Err((ErrorCode::InvalidRequest, Some("Each resource must appear at most once.".to_string())))
+        } else {
+            let resource = Resource::new(ResourceKind(key.0), key.1);
+            let wanted = asked.configs.iter().map(|c| (c.name.to_string(), c.value.as_ref().map(ToString::to_string)));
+            let mut wanted: BTreeMap<String, Option<String>> = wanted.collect();
+            // What is not named goes.
+            if let Some(set) = image.configs(&resource) {
+                let nulls = wanted.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.clone());
+                match nulls.collect::<Vec<_>>().as_slice() {
+                    [] => {
+                        set.keys().for_each(|name| _ = wanted.entry(name.clone()).or_default());
+                        write(image, config, &resource, wanted)
+                    }
+                    nulls => Err(null_values(nulls)),
+                }
+            } else {
+                write(image, config, &resource, wanted)
+            }
+        };
+        let (code, message) = settle(outcome, &mut records);
+        let response = Replaced::default()
+            .with_resource_type(asked.resource_type)
+            .with_resource_name(asked.resource_name.clone())
+            .with_error_code(code.code())
+            .with_error_message(words(message));
+        responses.push(response);
+    }
+    if request.validate_only {
+        records.clear();
+    }
+    (records, AlterConfigsResponse::default().with_responses(responses))
+}
+
+fn twice<'a>(keys: impl Iterator<Item = (i8, &'a str)>) -> BTreeSet<(i8, &'a str)> {
+    let mut seen = BTreeSet::new();
+    keys.filter(|key| !seen.insert(*key)).collect()
+}
+
+fn settle(outcome: Result<Vec<Record>, Refusal>, records: &mut Vec<Record>) -> Refusal {
+    match outcome {
+        Ok(new) => {
+            records.extend(new);
+            (ErrorCode::None, None)
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+fn null_values(names: &[String]) -> Refusal {
+    (ErrorCode::InvalidRequest, Some(format!("Null value not supported for : {}", names.join(","))))
+}
+
+fn definition(kind: ResourceKind, name: &str) -> Option<&'static Definition> {
+    match kind {
+        ResourceKind::TOPIC => config::topic().get(name),
+        ResourceKind::GROUP => config::group().get(name),
+        ResourceKind::BROKER => config::broker().get(name),
+        _ => None,
+    }
+}
+
+fn change_one(
+    image: &Image,
+    config: &BrokerConfig,
+    resource: &Resource,
+    changes: &[AlterableConfig],
+) -> Result<Vec<Record>, Refusal> {
+    let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut nulls = Vec::new();
+    for change in changes {
+        let name = change.name.to_string();
+        if wanted.contains_key(&name) {
+            let message = "Error due to duplicate config keys".to_string();
+            return Err((ErrorCode::InvalidRequest, Some(message)));
+        }
+        let value = match (change.config_operation, &change.value) {
+            (DELETE, _) => None,
+            (SET | APPEND | SUBTRACT, None) => {
+                nulls.push(name);
+                continue;
+            }
+            (SET, Some(value)) => Some(value.to_string()),
+            (operation @ (APPEND | SUBTRACT), Some(value)) => {
+                let is_list = definition(resource.kind, &name).is_some_and(|d| d.kind == Kind::List);
+                if !is_list {
+                    let verb = if operation == APPEND { "APPEND" } else { "SUBTRACT" };
+                    let message = format!("Can't {verb} to key {name} because its type is not LIST.");
+                    return Err((ErrorCode::InvalidConfig, Some(message)));
+                }
+                let list = current(image, config, resource, &name);
+                let mut elements: Vec<&str> = list.split(',').map(str::trim).filter(|e| !e.is_empty()).collect();
+                for element in value.split(',').map(str::trim).filter(|element| !element.is_empty()) {
+                    match operation {
+                        APPEND if !elements.contains(&element) => elements.push(element),
+                        SUBTRACT => elements.retain(|known| *known != element),
+                        _ => {}
+                    }
+                }
+                Some(elements.join(","))
+            }
+            (operation, _) => {
+                let message = format!("Unknown operation type {operation} is not supported.");
+                return Err((ErrorCode::InvalidRequest, Some(message)));
+            }
+        };
+        wanted.insert(name, value);
+    }
+    if !nulls.is_empty() {
+        return Err(null_values(&nulls));
+    }
+    write(image, config, resource, wanted)
+}
+
+/// The list that an append starts from: what is set, else what holds.
+fn current(image: &Image, config: &BrokerConfig, resource: &Resource, name: &str) -> String {
+    let effective = Effective::new(config, image);
+    let holds = match resource.kind {
+        ResourceKind::TOPIC => effective.topic(&resource.name, name),
+        ResourceKind::GROUP => effective.group(&resource.name, name),
+        _ => image.config(resource, name).map(str::to_string).or_else(|| config.get(name)),
+    };
+    holds.unwrap_or_default()
+}
+
+/// The records that bring a resource to these values (none removes), if it may have them.
+fn write(
+    image: &Image,
+    broker: &BrokerConfig,
+    resource: &Resource,
+    wanted: BTreeMap<String, Option<String>>,
+) -> Result<Vec<Record>, Refusal> {
+    let nothing = Configs::new();
+    let before = image.configs(resource).map_or(&nothing, |configs| configs.as_ref());
+    let mut after = before.clone();
+    for (name, value) in &wanted {
+        match value {
+            Some(value) => after.insert(name.clone(), value.clone()),
+            None => after.remove(name),
+        };
+    }
+    let invalid = |message: String| Err((ErrorCode::InvalidConfig, Some(message)));
+    match resource.kind {
+        ResourceKind::TOPIC => {
+            if let Some(message) = super::topics::invalid_topic_name(&resource.name) {
+                return Err((ErrorCode::InvalidTopicException, Some(message)));
+            }
+            if image.topic(&resource.name).is_none() {
+                let message = format!("The topic '{}' does not exist.", resource.name);
+                return Err((ErrorCode::UnknownTopicOrPartition, Some(message)));
+            }
+            check_values(config::topic(), "topic", &after)?;
+            check_lags(&after)?;
+        }
+        ResourceKind::GROUP => {
+            if resource.name.is_empty() {
+                return Err((ErrorCode::InvalidRequest, Some("Default group resources are not allowed.".into())));
+            }
+            check_values(config::group(), "group", &after)?;
+        }
+        ResourceKind::BROKER => check_broker(broker, resource, &wanted)?,
+        ResourceKind::CLIENT_METRICS => {
+            if resource.name.is_empty() {
+                let message = "Default client metrics resource name is not allowed.".to_string();
+                return Err((ErrorCode::InvalidRequest, Some(message)));
+            }
+            let known = ["interval.ms", "match", "metrics"];
+            if let Some(wrong) = after.keys().find(|name| !known.contains(&name.as_str())) {
+                return invalid(format!("Unknown client metrics configuration: {wrong}"));
+            }
+        }
+        ResourceKind(kind) => {
+            let message = format!("Unexpected resource type {kind}");
+            return Err((ErrorCode::InvalidRequest, Some(message)));
+        }
+    }
+    let changed = wanted.into_iter().filter(|(name, value)| before.get(name) != value.as_ref());
+    let record = |(name, value)| {
+        ConfigRecord { resource_type: resource.kind.0, resource_name: resource.name.to_string(), name, value }.into()
+    };
+    Ok(changed.map(record).collect())
+}
+
+fn check_values(table: &config::Table, what: &str, values: &Configs) -> Result<(), Refusal> {
+    for name in values.keys() {
+        if table.get(name).is_none_or(|definition| definition.internal) {
+            return Err((ErrorCode::InvalidConfig, Some(format!("Unknown {what} config name: {name}"))));
+        }
+    }
+    for (name, value) in values {
+        if let Some(Err(message)) = table.get(name).map(|definition| definition.parse(value)) {
+            return Err((ErrorCode::InvalidConfig, Some(message)));
+        }
+    }
+    Ok(())
+}
+
+/// A record cannot be kept from compaction for longer than it must be compacted by.
+fn check_lags(values: &Configs) -> Result<(), Refusal> {
+    let of = |name: &str, default: i64| values.get(name).and_then(|value| value.trim().parse().ok()).unwrap_or(default);
+    let (min, max) = (of("min.compaction.lag.ms", 0), of("max.compaction.lag.ms", i64::MAX));
+    if min <= max {
+        return Ok(());
+    }
+    let message =
+        format!("conflict topic config setting min.compaction.lag.ms ({min}) > max.compaction.lag.ms ({max})");
+    Err((ErrorCode::InvalidConfig, Some(message)))
+}
+
+/// The configs with which a topic is to be created.
+pub(super) fn check_topic_config(asked: &BTreeMap<String, Option<String>>, set: &Configs) -> Result<(), Refusal> {
+    let nulls: Vec<&str> = asked.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str()).collect();
+    if !nulls.is_empty() {
+        let message = format!("Null value not supported for topic configs: {}", nulls.join(","));
+        return Err((ErrorCode::InvalidConfig, Some(message)));
+    }
+    check_values(config::topic(), "topic", set)?;
+    check_lags(set)
+}
+
+fn check_broker(
+    broker: &BrokerConfig,
+    resource: &Resource,
+    wanted: &BTreeMap<String, Option<String>>,
+) -> Result<(), Refusal> {
+    if !resource.name.is_empty() {
+        let Ok(id) = resource.name.parse::<i32>() else {
+            let message = format!("Node id must be an integer, but it is: {}", resource.name);
+            return Err((ErrorCode::InvalidRequest, Some(message)));
+        };
+        if id != broker.node_id() {
+            // The other brokers check what is theirs; here only that it is a broker's config.
+            return Ok(());
+        }
+    }
+    let names = |update: Update| {
+        let these = wanted.keys().filter(|name| config::broker().get(name).is_some_and(|d| d.update == update));
+        these.map(String::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let invalid = |message: String| Err((ErrorCode::InvalidConfig, Some(message)));
+    let read_only = names(Update::ReadOnly);
+    if !read_only.is_empty() {
+        return invalid(format!("Cannot update these configs dynamically: [{read_only}]"));
+    }
+    let per_broker = names(Update::PerBroker);
+    if resource.name.is_empty() && !per_broker.is_empty() {
+        return invalid(format!(
+            "Cannot update these configs at default cluster level, broker id must be specified: [{per_broker}]"
+        ));
+    }
+    for (name, value) in wanted {
+        let parsed = value.as_ref().and_then(|value| Some(config::broker().get(name)?.parse(value)));
+        if let Some(Err(message)) = parsed {
+            return invalid(message);
+        }
+    }
+    Ok(())
+}

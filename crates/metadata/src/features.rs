@@ -1,0 +1,53 @@
+//! The features of a cluster whose levels are agreed on, and the levels that this program can work at.
+
+use crate::records::{FeatureLevelRecord, Record, SupportedFeature};
+
+/// The feature that says which metadata records may be written.
+pub const METADATA_VERSION: &str = "metadata.version";
+/// The feature that says how groups may be kept.
+pub const GROUP_VERSION: &str = "group.version";
+/// The feature that says how transactions are done.
+pub const TRANSACTION_VERSION: &str = "transaction.version";
+/// The feature that says whether eligible leader replicas are kept.
+pub const ELR_VERSION: &str = "eligible.leader.replicas.version";
+
+/// The metadata.version of Kafka 4.3: 4.3-IV0.
+pub const METADATA_VERSION_4_3: i16 = 30;
+
+/// A feature and its levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// Its name.
+    pub name: &'static str,
+    /// The lowest level at which this program works.
+    pub min: i16,
+    /// The highest.
+    pub max: i16,
+}
+
+/// The features of Kafka 4.3. Levels up to Kafka's own are accepted, so that a folder which a Kafka broker left can be opened
+/// and keeps its levels; a new folder gets `fresh()`.
+pub const SUPPORTED: &[Feature] = &[
+    Feature { name: ELR_VERSION, min: 0, max: 1 },
+    Feature { name: GROUP_VERSION, min: 0, max: 1 },
+    Feature { name: "kraft.version", min: 0, max: 1 },
+    Feature { name: METADATA_VERSION, min: 7, max: METADATA_VERSION_4_3 },
+    Feature { name: "share.version", min: 0, max: 1 },
+    Feature { name: "streams.version", min: 0, max: 1 },
+    Feature { name: TRANSACTION_VERSION, min: 0, max: 2 },
+];
+
+/// The features as a node registers them.
+pub fn to_register() -> Vec<SupportedFeature> {
+    let features = SUPPORTED.iter().map(|feature| SupportedFeature {
+        name: feature.name.into(),
+        min_supported_version: feature.min,
+        max_supported_version: feature.max,
+    });
+    features.collect()
+}
+
+/// The levels with which a new folder begins: metadata.version of Kafka 4.3, and all else at 0 until it works here.
+pub fn fresh() -> Vec<Record> {
+    vec![FeatureLevelRecord { name: METADATA_VERSION.into(), feature_level: METADATA_VERSION_4_3 }.into()]
+}
