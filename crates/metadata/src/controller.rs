@@ -7,6 +7,8 @@ mod features;
 mod partitions;
 mod topics;
 
+pub use topics::invalid_topic_name;
+
 #[cfg(test)]
 mod tests;
 

@@ -10,3 +10,8 @@ pub mod records;
 
 pub use controller::Controller;
 pub use image::Image;
+
+/// Whether a topic may have this name.
+pub fn is_valid_topic_name(name: &str) -> bool {
+    controller::invalid_topic_name(name).is_none()
+}

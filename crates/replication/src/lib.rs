@@ -4,3 +4,4 @@
 pub mod limits;
 pub mod machine;
 pub mod partition;
+pub mod quorum;
