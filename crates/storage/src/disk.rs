@@ -51,6 +51,8 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Whether something has this name.
     fn exists(&self, path: &Path) -> bool;
+    /// Length of a file, without opening it.
+    fn file_size(&self, path: &Path) -> io::Result<u64>;
     /// Milliseconds since the epoch at which the file was last written.
     fn modified_ms(&self, path: &Path) -> io::Result<i64>;
     /// Takes the lock file as Java's `FileChannel.tryLock` does (`fcntl` F_SETLK, exclusive); None when another process holds it.

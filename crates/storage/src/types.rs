@@ -248,6 +248,7 @@ pub struct SyncTicket {
     pub(crate) end_segment: i64,
     pub(crate) end_position: u32,
     pub(crate) generation: u64,
+    pub(crate) pending: u64,
 }
 
 impl SyncTicket {
@@ -258,13 +259,16 @@ impl SyncTicket {
 
     /// Syncs. Blocks; to be called on a helper thread. After an error the log directory must be given up: never run it again.
     pub fn run(&self) -> io::Result<()> {
-        for file in &self.files {
-            file.sync_data()?;
-        }
-        for dir in &self.dirs {
-            self.disk.sync_dir(dir)?;
-        }
-        Ok(())
+        self.files.iter().try_for_each(|file| unless_gone(file.sync_data()))?;
+        self.dirs.iter().try_for_each(|dir| unless_gone(self.disk.sync_dir(dir)))
+    }
+}
+
+/// What was removed meanwhile (by retention, truncation, a topic's deletion) has nothing to be made durable.
+pub(crate) fn unless_gone(synced: io::Result<()>) -> io::Result<()> {
+    match synced {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
@@ -275,6 +279,8 @@ pub struct Recovered {
     pub scanned: bool,
     /// Bytes cut off behind the last whole batch.
     pub truncated_bytes: u64,
+    /// Base offset of the first segment that was scanned.
+    pub first_scanned: Option<i64>,
     /// Base offsets of segments whose indexes were built anew.
     pub rebuilt_indexes: Vec<i64>,
     /// Base offsets of segments dropped because they stood behind a torn one.

@@ -243,6 +243,10 @@ impl Disk for RealDisk {
         path.exists()
     }
 
+    fn file_size(&self, path: &Path) -> io::Result<u64> {
+        Ok(std::fs::metadata(path)?.len())
+    }
+
     fn modified_ms(&self, path: &Path) -> io::Result<i64> {
         let modified = std::fs::metadata(path)?.modified()?;
         Ok(modified.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis().min(i64::MAX as u128) as i64))

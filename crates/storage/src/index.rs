@@ -1,0 +1,182 @@
+//! The sparse indexes of a segment: offset -> position and timestamp -> offset. Entries are of one size and sorted; the file is
+//! preallocated while its segment is active and cut to its entries when it is not. The newest entries wait in memory, so that
+//! an append does not pay a system call for eight bytes; what a crash takes, recovery builds anew from the log.
+
+use std::io::{self, IoSlice};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::limits::INDEX_TAIL_ENTRIES_MAX;
+
+/// An entry of an index file.
+pub(crate) trait Entry: Copy + std::fmt::Debug {
+    /// Bytes on disk.
+    const BYTES: usize;
+    fn read(bytes: &[u8]) -> Self;
+    fn write(self, out: &mut Vec<u8>);
+}
+
+/// Entry of `.index`: a batch's last offset (relative to the segment's base) and where the batch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OffsetEntry {
+    pub relative_offset: u32,
+    pub position: u32,
+}
+
+/// Entry of `.timeindex`: the greatest timestamp so far and the last offset of the batch that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeEntry {
+    pub timestamp: i64,
+    pub relative_offset: u32,
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes)
+}
+
+impl Entry for OffsetEntry {
+    const BYTES: usize = 8;
+
+    fn read(bytes: &[u8]) -> Self {
+        OffsetEntry { relative_offset: word(bytes, 0), position: word(bytes, 4) }
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.relative_offset.to_be_bytes());
+        out.extend_from_slice(&self.position.to_be_bytes());
+    }
+}
+
+impl Entry for TimeEntry {
+    const BYTES: usize = 12;
+
+    fn read(bytes: &[u8]) -> Self {
+        let timestamp = i64::from(word(bytes, 0)) << 32 | i64::from(word(bytes, 4));
+        TimeEntry { timestamp, relative_offset: word(bytes, 8) }
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.timestamp.to_be_bytes());
+        out.extend_from_slice(&self.relative_offset.to_be_bytes());
+    }
+}
+
+/// An index file and the entries that are not in it yet.
+#[derive(Debug)]
+pub(crate) struct Index<E> {
+    file: Arc<dyn DiskFile>,
+    on_file: usize,
+    tail: Vec<E>,
+    last: Option<E>,
+}
+
+impl<E: Entry> Index<E> {
+    /// An empty index, preallocated to as many whole entries as `max_bytes` hold.
+    pub fn create(disk: &dyn Disk, path: &Path, max_bytes: u32) -> io::Result<Self> {
+        let file = disk.open(path, OpenMode::Truncate)?;
+        file.set_len(whole::<E>(u64::from(max_bytes)))?;
+        Ok(Index { file, on_file: 0, tail: Vec::new(), last: None })
+    }
+
+    /// An index as a clean close or a roll left it: every whole entry of the file counts.
+    pub fn open(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+        let file = disk.open(path, OpenMode::Write)?;
+        let on_file = (file.size()? / E::BYTES as u64) as usize;
+        let mut index = Index { file, on_file, tail: Vec::new(), last: None };
+        if on_file > 0 {
+            index.last = Some(index.get(on_file - 1)?);
+        }
+        Ok(index)
+    }
+
+    /// Extends the file for further entries.
+    pub fn preallocate(&self, max_bytes: u32) -> io::Result<()> {
+        let want = whole::<E>(u64::from(max_bytes));
+        if self.file.size()? < want { self.file.set_len(want) } else { Ok(()) }
+    }
+
+    pub fn file(&self) -> &Arc<dyn DiskFile> {
+        &self.file
+    }
+
+    pub fn len(&self) -> usize {
+        self.on_file + self.tail.len()
+    }
+
+    pub fn last(&self) -> Option<E> {
+        self.last
+    }
+
+    pub fn get(&self, at: usize) -> io::Result<E> {
+        if let Some(entry) = at.checked_sub(self.on_file).and_then(|i| self.tail.get(i)) {
+            return Ok(*entry);
+        }
+        let mut bytes = [0; 16];
+        let bytes = &mut bytes[..E::BYTES];
+        self.file.read_exact_at(bytes, (at * E::BYTES) as u64)?;
+        Ok(E::read(bytes))
+    }
+
+    pub fn push(&mut self, entry: E) -> io::Result<()> {
+        self.tail.push(entry);
+        self.last = Some(entry);
+        if self.tail.len() >= INDEX_TAIL_ENTRIES_MAX { self.write_out() } else { Ok(()) }
+    }
+
+    /// Writes the waiting entries to the file.
+    pub fn write_out(&mut self) -> io::Result<()> {
+        if self.tail.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(self.tail.len() * E::BYTES);
+        self.tail.iter().for_each(|e| e.write(&mut bytes));
+        self.file.write_at(&[IoSlice::new(&bytes)], (self.on_file * E::BYTES) as u64)?;
+        self.on_file += self.tail.len();
+        self.tail.clear();
+        Ok(())
+    }
+
+    /// Writes the waiting entries and cuts the file behind them.
+    pub fn trim(&mut self) -> io::Result<()> {
+        self.write_out()?;
+        self.file.set_len((self.on_file * E::BYTES) as u64)
+    }
+
+    /// How many entries at the front satisfy `before` (which must hold for a prefix only).
+    pub fn partition_point(&self, before: impl Fn(&E) -> bool) -> io::Result<usize> {
+        // Most lookups are near the end, and there the entries are in memory.
+        if let Some(first) = self.tail.first()
+            && before(first)
+        {
+            return Ok(self.on_file + self.tail.partition_point(before));
+        }
+        let (mut low, mut high) = (0, self.on_file);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if before(&self.get(middle)?) { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
+    }
+
+    /// Keeps the first `count` entries.
+    pub fn truncate(&mut self, count: usize) -> io::Result<()> {
+        if count >= self.len() {
+            return Ok(());
+        }
+        self.tail.truncate(count.saturating_sub(self.on_file));
+        if count < self.on_file {
+            // What is behind must not be taken for entries when the file is opened again.
+            let was = self.file.size()?;
+            self.file.set_len((count * E::BYTES) as u64)?;
+            self.file.set_len(was)?;
+            self.on_file = count;
+        }
+        self.last = if count == 0 { None } else { Some(self.get(count - 1)?) };
+        Ok(())
+    }
+}
+
+fn whole<E: Entry>(bytes: u64) -> u64 {
+    bytes - bytes % E::BYTES as u64
+}

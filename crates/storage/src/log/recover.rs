@@ -1,0 +1,178 @@
+//! Recovery: after a crash everything from the recovery point on is read and checked, a torn tail is cut off, and indexes and
+//! producers' state are built again from what is left.
+
+use super::Log;
+use super::append::{control_of, end_transaction};
+use crate::producer_state::snapshot;
+use crate::scan::{Scan, Stopped};
+use crate::txn_index;
+use crate::types::{LogError, Recovered};
+
+impl Log {
+    /// Puts the segments found in order and learns where the log ends.
+    pub(super) fn recover(
+        &mut self,
+        clean: bool,
+        recovery_point: i64,
+        recovered: &mut Recovered,
+    ) -> Result<(), LogError> {
+        let last = self.segments.len() - 1;
+        let mut first_scanned = if clean { self.segments.len() } else { self.floor_segment(recovery_point) };
+        for at in 0..first_scanned {
+            // A clean start must be quick with many partitions: only the active segment's indexes are looked into.
+            let sane = self.segments[at].indexes_are_sane(!clean || at == last);
+            if !self.io("reading", sane)? {
+                recovered.rebuilt_indexes.push(self.segments[at].base);
+                self.scan_segment(at, false, recovered)?;
+            }
+        }
+        if clean {
+            let (_, end) = self.io("reading", self.segments[last].read_next_offset())?;
+            if end != self.segments[last].size {
+                // Someone said clean who was not.
+                first_scanned = last;
+            }
+        }
+        let mut at = first_scanned;
+        recovered.scanned = at < self.segments.len();
+        recovered.first_scanned = self.segments.get(at).map(|s| s.base);
+        while at < self.segments.len() {
+            let (next, torn) = self.scan_segment(at, true, recovered)?;
+            // A hole: what is behind it was written later, and nobody was told of it. Compaction leaves holes that are none.
+            let hole = self.segments.get(at + 1).is_some_and(|s| s.base > next) && next >= recovery_point;
+            if torn || (hole && !self.config.compact) {
+                recovered.dropped_segments.extend(self.segments[at + 1..].iter().map(|s| s.base));
+                self.drop_segments_from(at + 1)?;
+            }
+            at += 1;
+        }
+        if !recovered.dropped_segments.is_empty() || recovered.truncated_bytes > 0 {
+            self.sync_names()?;
+            tracing::warn!(
+                partition = %self.partition,
+                bytes = recovered.truncated_bytes,
+                segments = ?recovered.dropped_segments,
+                "recovery cut off a torn tail"
+            );
+        }
+        let last = self.segments.len() - 1;
+        for segment in &mut self.segments[first_scanned.min(last)..last] {
+            segment.deactivate().map_err(|source| LogError::Io {
+                what: "recovering",
+                path: self.dir.clone(),
+                source,
+            })?;
+        }
+        self.end = self.io("reading", self.segments[last].read_next_offset())?.0;
+        self.synced = if recovered.scanned { recovery_point.min(self.end).max(0) } else { self.end };
+        Ok(())
+    }
+
+    /// Reads a segment from its begin, checks every batch, builds its indexes, cuts off what is no whole batch. Returns the offset
+    /// behind its last record and whether something was cut.
+    /// `transactions`: whether the index of aborted transactions is emptied, to be built by [`Log::reload_producers`].
+    fn scan_segment(
+        &mut self,
+        at: usize,
+        transactions: bool,
+        recovered: &mut Recovered,
+    ) -> Result<(i64, bool), LogError> {
+        let restarted = self.segments[at].restart(&self.config, transactions);
+        let (file, len) = self.fail("recovering", restarted)?;
+        let mut scan = Scan::new(&*file, 0, len);
+        let mut next = self.segments[at].base;
+        loop {
+            let batch = match scan.next() {
+                Ok(Some((_, batch))) => batch,
+                Ok(None) | Err(Stopped::Torn) => break,
+                Err(Stopped::Io(source)) => return self.fail("recovering", Err(source)),
+            };
+            let header = batch.header;
+            if header.base_offset < next || header.last_offset_delta < 0 || batch.check_crc().is_err() {
+                break;
+            }
+            let noted = self.segments[at].note(&header, &self.config);
+            if noted.is_err() {
+                break;
+            }
+            next = header.next_offset();
+            self.epochs.assign(header.partition_leader_epoch, header.base_offset);
+        }
+        let whole = u64::from(self.segments[at].size);
+        if whole < len {
+            recovered.truncated_bytes += len - whole;
+            let cut = file.set_len(whole).and_then(|()| file.sync_data());
+            self.fail("recovering", cut)?;
+        }
+        if at + 1 < self.segments.len() {
+            let trimmed = self.segments[at].deactivate();
+            self.fail("recovering", trimmed)?;
+        }
+        Ok((next, whole < len))
+    }
+
+    /// Builds the producers' state from the newest snapshot that is whole and the log behind it. Indexes of aborted transactions of
+    /// segments from `txn_from` on are built again along the way.
+    pub(super) fn reload_producers(&mut self, now: i64, txn_from: Option<i64>) -> Result<(), LogError> {
+        self.producers.clear();
+        let (start, end) = (self.start, self.end);
+        self.remove_snapshots(|offset| offset > end || offset <= start)?;
+        self.producers.map_end_offset = start;
+        let expiration = self.config.producer_id_expiration_ms;
+        let usable = txn_from.unwrap_or(end).max(start);
+        while let Some(offset) = self.snapshots.range(..=usable).next_back().copied() {
+            let path = snapshot::path(&self.dir, offset);
+            if let Some(entries) = self.io("reading a producer snapshot", snapshot::read(&*self.disk, &path))? {
+                self.producers.load(entries, now, expiration);
+                self.producers.map_end_offset = offset;
+                break;
+            }
+            tracing::warn!(partition = %self.partition, offset, "a torn producer snapshot is removed");
+            self.remove_snapshots(|o| o == offset)?;
+        }
+        let from = self.producers.map_end_offset;
+        for at in self.floor_segment(from)..self.segments.len() {
+            self.replay_producers(at, from, txn_from)?;
+        }
+        self.producers.map_end_offset = end;
+        self.producers.expire(now, expiration);
+        self.take_snapshot()
+    }
+
+    fn replay_producers(&mut self, at: usize, from: i64, txn_from: Option<i64>) -> Result<(), LogError> {
+        let segment = &self.segments[at];
+        let path = self.dir.clone();
+        let failed = |source| LogError::Io { what: "reading", path, source };
+        let position = match segment.find(from).map_err(failed)? {
+            Some((position, _)) => position,
+            None => return Ok(()),
+        };
+        let path = self.dir.clone();
+        let failed = |source| LogError::Io { what: "reading", path, source };
+        let rebuild = txn_from.is_some_and(|base| segment.base >= base);
+        let file = segment.log().map_err(failed)?.clone();
+        let txn_path = segment.path("txnindex");
+        let mut scan = Scan::new(&*file, position, u64::from(segment.size));
+        loop {
+            let batch = match scan.next() {
+                Ok(Some((_, batch))) => batch,
+                Ok(None) | Err(Stopped::Torn) => return Ok(()),
+                Err(Stopped::Io(source)) => return self.fail("reading", Err(source)),
+            };
+            if !batch.header.has_producer_id() || batch.header.base_offset < from {
+                continue;
+            }
+            if !batch.header.attributes.is_control() {
+                self.producers.update(&batch.header);
+            } else if let Some((kind, marker)) = control_of(&batch)
+                && let Some(aborted) = end_transaction(&mut self.producers, &batch.header, kind, marker)
+                && rebuild
+            {
+                let noted = txn_index::append(&*self.disk, &txn_path, &aborted);
+                let file = self.fail("indexing", noted)?;
+                self.pending.file(file);
+                self.pending.dir(&self.dir.clone());
+            }
+        }
+    }
+}
