@@ -115,7 +115,7 @@ pub struct Image {
     scram: RedBlackTreeMapSync<(i8, String), Arc<UserScramCredentialRecord>>,
     tokens: RedBlackTreeMapSync<String, Arc<DelegationTokenRecord>>,
     quotas: RedBlackTreeMapSync<QuotaEntity, Arc<BTreeMap<String, f64>>>,
-    next_producer_id: Option<(i32, i64, i64)>,
+    next_producer_id: i64,
 }
 
 impl Image {
@@ -136,7 +136,7 @@ impl Image {
             scram: RedBlackTreeMapSync::new_sync(),
             tokens: RedBlackTreeMapSync::new_sync(),
             quotas: RedBlackTreeMapSync::new_sync(),
-            next_producer_id: None,
+            next_producer_id: 0,
         }
     }
 
@@ -237,6 +237,11 @@ impl Image {
         self.configs.keys().filter(move |resource| resource.kind == kind)
     }
 
+    /// Everything that was set, by resource.
+    pub fn all_configs(&self) -> impl Iterator<Item = (&Resource, &Arc<Configs>)> {
+        self.configs.iter()
+    }
+
     /// The finalised level of a feature; 0 if it has none.
     pub fn feature(&self, name: &str) -> i16 {
         self.features.get(name).copied().unwrap_or(0)
@@ -249,7 +254,7 @@ impl Image {
 
     /// The first producer id that was never given away.
     pub fn next_producer_id(&self) -> i64 {
-        self.next_producer_id.map_or(0, |(_, _, next)| next)
+        self.next_producer_id
     }
 
     /// All ACLs.
@@ -265,6 +270,11 @@ impl Image {
     /// All SCRAM credentials.
     pub fn scram_credentials(&self) -> impl Iterator<Item = &Arc<UserScramCredentialRecord>> {
         self.scram.values()
+    }
+
+    /// All delegation tokens.
+    pub fn delegation_tokens(&self) -> impl Iterator<Item = &Arc<DelegationTokenRecord>> {
+        self.tokens.values()
     }
 
     /// Whether eligible leader replicas are kept.

@@ -7,6 +7,7 @@ pub mod features;
 pub mod image;
 pub mod limits;
 pub mod records;
+pub mod snapshot;
 
 pub use controller::Controller;
 pub use image::Image;

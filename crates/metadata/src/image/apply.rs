@@ -77,7 +77,7 @@ impl Image {
                 };
             }
             Record::ProducerIds(record) => {
-                self.next_producer_id = Some((record.broker_id, record.broker_epoch, record.next_producer_id));
+                self.next_producer_id = record.next_producer_id;
             }
             Record::ClientQuota(record) => self.set_quota(record),
             Record::UserScramCredential(record) => {

@@ -140,8 +140,8 @@ impl SnapshotReader {
             let batch = batch.map_err(wrong)?;
             batch.check_crc().map_err(wrong)?;
             let is_control = batch.header.attributes.is_control();
-            let mut records = batch.records(&mut scratch).map_err(wrong)?;
-            while let Some(record) = records.next() {
+            let records = batch.records(&mut scratch).map_err(wrong)?;
+            for record in records {
                 let record = record.map_err(wrong)?;
                 if !is_control {
                     read.values.push(record.value.unwrap_or_default().to_vec());

@@ -85,9 +85,9 @@ fn an_epoch_begins_as_kafka_begins_it() {
     let batch = epoch_start(0, 1, 1_795_415_877_188, 1, Some(&myself())).unwrap();
     let batch = Batches::new(&batch).next().unwrap().unwrap();
     let mut scratch = Vec::new();
-    let mut records = batch.records(&mut scratch).unwrap();
+    let records = batch.records(&mut scratch).unwrap();
     let mut values = Vec::new();
-    while let Some(record) = records.next() {
+    for record in records {
         values.push(record.unwrap().value.unwrap().to_vec());
     }
     let theirs = [
