@@ -56,6 +56,12 @@ impl BrokerConfig {
             given.remove("advertised.listeners");
         }
         given.extend(overrides);
+        // The old name and the new one stand for each other.
+        for (here, there) in [("node.id", "broker.id"), ("broker.id", "node.id")] {
+            if let Some(id) = given.get(here).cloned() {
+                given.entry(there.into()).or_insert(id);
+            }
+        }
         let mut warnings = Vec::new();
         for (key, value) in &given {
             match known(key) {
@@ -78,8 +84,7 @@ impl BrokerConfig {
 
     /// The settings that hold without a file, for tests and tools.
     pub fn without_file() -> Self {
-        let given = WITHOUT_FILE.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        Self { given, node_id: 1 }
+        Self::new(None, Vec::new()).map(|(config, _)| config).unwrap_or_default()
     }
 
     fn check(&self) -> Result<(), ConfigError> {
