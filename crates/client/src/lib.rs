@@ -17,13 +17,11 @@ mod fetch;
 pub mod limits;
 mod metadata;
 mod offsets;
-#[allow(dead_code)]
 mod pool;
 pub mod producer;
 mod reader;
 pub mod transport;
 mod visible;
-#[allow(dead_code)]
 mod wire;
 
 pub use admin::Admin;

@@ -18,3 +18,5 @@ pub const TOPICS_CACHED_MAX: usize = 100_000;
 pub const IDLE_FETCH_CONNECTIONS_PER_ADDRESS_MAX: usize = 4;
 /// Attempts after which a topic that the cluster says it does not have is believed to be gone.
 pub const UNKNOWN_TOPIC_ATTEMPTS_MAX: u32 = 3;
+/// A compressed batch may hold so many times `batch.size` before it is compressed, however well it shrinks.
+pub const UNCOMPRESSED_BATCH_SIZES_MAX: usize = 16;

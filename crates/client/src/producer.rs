@@ -1,12 +1,28 @@
 //! The producer: records are appended straight into their partition's batch, batches travel many to a request.
 //!
 //! `send` copies key, value and headers once, into the batch's buffer, and returns a [`Delivery`] that shares the
-//! batch's outcome: nothing is allocated for a record.
+//! batch's outcome: nothing is allocated for a record. One task per producer sends; see `sender`.
+
+mod delivery;
+mod partitioner;
+mod queue;
+mod request;
+mod sender;
+mod shared;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::error::{ProduceError, SendError};
+use tokio::time::Instant;
+
+use crate::client::Client;
+use crate::config::ConfigError;
+use crate::error::{MetadataError, ProduceError, SendError};
+pub use delivery::Delivery;
+pub use partitioner::{murmur2, partition_for_key};
+use shared::{Shared, Step};
 
 /// A header of a record, borrowed for the time of `send`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,53 +61,133 @@ pub struct RecordMetadata {
     pub timestamp: i64,
 }
 
-/// What will become of a record: shares its batch's outcome, costs a reference count. May be dropped without a loss.
+/// A producer. Clone it to share it; when the last clone goes, what was sent is still delivered, and then it ends.
 #[derive(Debug, Clone)]
-pub struct Delivery {
-    _later: (),
+pub struct Producer {
+    handle: Arc<Handle>,
 }
 
-impl Delivery {
-    /// Waits until the batch is acknowledged or given up.
-    pub async fn wait(&self) -> Result<RecordMetadata, ProduceError> {
-        Err(ProduceError::Closed { determinacy: crate::error::Determinacy::DidNotHappen })
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    client: Client,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.shut();
     }
 }
 
-/// A producer. Clone it to share it; the last clone's end closes it.
-#[derive(Debug, Clone)]
-pub struct Producer {
-    _later: Arc<()>,
-}
-
 impl Producer {
-    pub(crate) fn start(client: &crate::client::Client) -> Result<Producer, crate::config::ConfigError> {
-        let _ = client.next_producer();
-        Ok(Producer { _later: Arc::new(()) })
+    pub(crate) fn start(client: &Client) -> Result<Producer, ConfigError> {
+        if let Some(id) = client.config().originals.get("transactional.id") {
+            let reason = "This client does not support transactions yet".to_owned();
+            return Err(ConfigError::Invalid { name: "transactional.id", value: id.clone(), reason });
+        }
+        let shared = Arc::new(Shared::new(client.config()));
+        tokio::spawn(sender::run(client.clone(), shared.clone()));
+        Ok(Producer { handle: Arc::new(Handle { shared, client: client.clone() }) })
     }
 
     /// Appends the record to its batch. Waits, up to `max.block.ms`, only for metadata or for `buffer.memory`.
     /// Records of one task reach a partition in the order of their sends.
     pub async fn send(&self, record: &ProducerRecord<'_>) -> Result<Delivery, SendError> {
-        let _ = record;
-        Err(SendError::Closed)
+        match self.handle.shared.append(record, now_ms(), None)? {
+            Step::Done(delivery) => Ok(delivery),
+            step => self.send_slowly(record, step).await,
+        }
     }
 
     /// As `send`, without ever waiting: `None` when metadata or memory would have to be waited for.
     pub fn try_send(&self, record: &ProducerRecord<'_>) -> Option<Result<Delivery, SendError>> {
-        let _ = record;
-        None
+        match self.handle.shared.append(record, now_ms(), None) {
+            Ok(Step::Done(delivery)) => Some(Ok(delivery)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    async fn send_slowly(&self, record: &ProducerRecord<'_>, first: Step) -> Result<Delivery, SendError> {
+        let max_block_ms = self.handle.client.config().max_block_ms;
+        let deadline = Instant::now() + Duration::from_millis(max_block_ms.max(0).unsigned_abs());
+        let mut step = first;
+        loop {
+            let memory = match step {
+                Step::Done(delivery) => return Ok(delivery),
+                Step::Topic { partitions_known } => {
+                    self.learn_topic(record, partitions_known, deadline).await?;
+                    None
+                }
+                Step::Memory(size) => Some(self.handle.shared.memory(size, deadline).await?),
+            };
+            step = self.handle.shared.append(record, now_ms(), memory)?;
+        }
+    }
+
+    /// Waits until the topic, and the partition if one is named, is in the metadata.
+    async fn learn_topic(
+        &self,
+        record: &ProducerRecord<'_>,
+        partitions_known: usize,
+        deadline: Instant,
+    ) -> Result<(), SendError> {
+        let client = &self.handle.client;
+        let max_block_ms = client.config().max_block_ms.max(0).unsigned_abs();
+        let names = [record.topic.to_owned()];
+        let auto_create = client.config().allow_auto_create_topics;
+        let mut known = partitions_known;
+        let mut failures = 0;
+        loop {
+            // Java's producer asks for creation always; here `allow.auto.create.topics=false` may say no.
+            match client.metadata().topics(client.pool(), &names, auto_create, deadline).await {
+                Ok(topics) => {
+                    for topic in &topics {
+                        known = topic.partitions.len();
+                        self.handle.shared.learn(topic);
+                    }
+                    if record.partition.is_none_or(|wanted| (wanted.max(0) as usize) < known) {
+                        return Ok(());
+                    }
+                }
+                Err(MetadataError::TimedOut { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            failures += 1;
+            let wait = client.metadata().backoff().after(failures);
+            if Instant::now() + wait >= deadline {
+                let topic = record.topic.to_owned();
+                return Err(match record.partition {
+                    Some(partition) if known > 0 => {
+                        SendError::PartitionMissing { topic, partition, count: known as i32, max_block_ms }
+                    }
+                    _ => SendError::TopicMissing { topic, max_block_ms },
+                });
+            }
+            tokio::time::sleep(wait).await;
+        }
     }
 
     /// Sends what is batched without lingering and waits for every record sent before the call.
     /// The first failure since the last `flush` is the result, so that a sink needs to keep no deliveries.
     pub async fn flush(&self) -> Result<(), ProduceError> {
-        Ok(())
+        self.handle.shared.flush().await
     }
 
     /// Flushes within `timeout`, then gives up what is left. Later sends fail.
     pub async fn close(&self, timeout: Duration) -> Result<(), ProduceError> {
-        let _ = timeout;
-        Ok(())
+        let shared = &self.handle.shared;
+        shared.shut();
+        match tokio::time::timeout(timeout, shared.flush()).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                shared.abort();
+                shared.flush().await
+            }
+        }
     }
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

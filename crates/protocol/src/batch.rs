@@ -13,8 +13,8 @@ mod walk;
 pub use builder::{BatchBuilder, BatchOptions};
 pub use control::{ControlType, END_TXN_MARKER_VERSION_MAX, EndTxnMarker, control_key};
 pub use header::{
-    Attributes, BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES, TimestampType, patch_crc, patch_max_timestamp,
-    patch_offset,
+    Attributes, BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES, TimestampType, increment_sequence, patch_crc,
+    patch_max_timestamp, patch_offset, patch_producer,
 };
 pub use records::{Headers, NO_HEADERS, Record, RecordHeader, Records};
 pub use walk::{RecordFacts, walk_records};

@@ -2,5 +2,6 @@
 //! skipped and why.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod producing;
 mod reading;
 mod support;

@@ -83,3 +83,9 @@ pub async fn read_all(client: &Client, topic: &str, isolation: Isolation) -> Vec
     }
     all
 }
+
+/// The client's own log, for a test that is looked into: RUST_LOG=andiron_client=debug.
+pub fn log() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+}

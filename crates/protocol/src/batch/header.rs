@@ -201,7 +201,7 @@ impl BatchHeader {
 }
 
 /// A sequence number moved on by `by`, wrapping behind 2^31-1.
-pub(crate) fn increment_sequence(sequence: i32, by: i32) -> i32 {
+pub fn increment_sequence(sequence: i32, by: i32) -> i32 {
     let moved = i64::from(sequence) + i64::from(by);
     (moved % (1 << 31)) as i32
 }
@@ -227,6 +227,16 @@ pub fn patch_max_timestamp(batch: &mut [u8], max_timestamp: i64, kind: Timestamp
             Attributes(i16::from_be_bytes([batch[ATTRIBUTES_AT], batch[ATTRIBUTES_AT + 1]])).with_timestamp_type(kind);
         batch[ATTRIBUTES_AT..ATTRIBUTES_AT + 2].copy_from_slice(&attributes.0.to_be_bytes());
         batch[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&max_timestamp.to_be_bytes());
+    }
+}
+
+/// Writes an idempotent producer's id, epoch and first sequence into a batch's bytes, as it does when it sends the batch and
+/// not when it builds it. The checksum is stale until [`patch_crc`].
+pub fn patch_producer(batch: &mut [u8], producer_id: i64, producer_epoch: i16, base_sequence: i32) {
+    if batch.len() >= HEADER_BYTES {
+        batch[43..51].copy_from_slice(&producer_id.to_be_bytes());
+        batch[51..53].copy_from_slice(&producer_epoch.to_be_bytes());
+        batch[53..57].copy_from_slice(&base_sequence.to_be_bytes());
     }
 }
 
