@@ -57,6 +57,14 @@ pub enum PlanError {
         /// The limit.
         depth_max: usize,
     },
+    /// A column's name is not one.
+    #[error(
+        "[INVALID_ATTRIBUTE_NAME_SYNTAX] Syntax error in the attribute name: {name}. Check that backticks appear in pairs, a quoted string is a complete name part and use a backtick only inside quoted name parts. SQLSTATE: 42604"
+    )]
+    AttributeName {
+        /// The text.
+        name: String,
+    },
     /// A parameter marker of a SQL text has no value.
     #[error(
         "[UNBOUND_SQL_PARAMETER] Found the unbound parameter: {name}. Please, fix `args` and provide a mapping of the parameter to either a SQL literal or collection constructor functions such as `map()`, `array()`, `struct()`. SQLSTATE: 42P02"
@@ -104,6 +112,7 @@ impl PlanError {
             Self::JsonDataType { .. } => "INVALID_JSON_DATA_TYPE",
             Self::TypedLiteral { .. } => "INVALID_TYPED_LITERAL",
             Self::TooDeep { .. } => "PLAN_TOO_DEEP",
+            Self::AttributeName { .. } => "INVALID_ATTRIBUTE_NAME_SYNTAX",
             Self::UnboundParameter { .. } => "UNBOUND_SQL_PARAMETER",
         }
     }
@@ -119,6 +128,7 @@ impl PlanError {
             Self::JsonDataType { .. } => "2203G",
             Self::TypedLiteral { .. } => "42604",
             Self::TooDeep { .. } => "54000",
+            Self::AttributeName { .. } => "42604",
             Self::UnboundParameter { .. } => "42P02",
         }
     }
@@ -158,7 +168,7 @@ impl PlanError {
             Self::Unsupported { .. } => UNSUPPORTED,
             Self::Invalid { .. } | Self::TooDeep { .. } => INVALID,
             Self::Syntax { .. } | Self::DataType { .. } | Self::TypedLiteral { .. } => PARSE,
-            Self::JsonDataType { .. } | Self::UnboundParameter { .. } => ANALYSIS,
+            Self::JsonDataType { .. } | Self::AttributeName { .. } | Self::UnboundParameter { .. } => ANALYSIS,
         }
     }
 
@@ -177,7 +187,7 @@ impl PlanError {
                 vec![("valueType", type_name.clone()), ("value", value.clone())]
             }
             Self::TooDeep { depth_max } => vec![("depthMax", depth_max.to_string())],
-            Self::UnboundParameter { name } => vec![("name", name.clone())],
+            Self::AttributeName { name } | Self::UnboundParameter { name } => vec![("name", name.clone())],
         };
         pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
     }

@@ -2,10 +2,12 @@
 //! what a table holds, what a function does or how anything is run: names stay names until the engine resolves them.
 
 pub mod connect;
+mod depth;
 pub mod error;
 pub mod limits;
 pub mod spec;
 pub mod sql;
 pub mod types;
 
+pub use depth::with_stack;
 pub use error::PlanError;

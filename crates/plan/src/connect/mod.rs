@@ -1,18 +1,55 @@
 //! From the messages of Spark Connect to the unresolved plan.
 
+mod catalog;
+mod command;
+mod expression;
+mod literal;
+mod relation;
+mod types;
+
+use std::collections::HashMap;
+
 use spark_connect_proto as proto;
 
 use crate::{
     PlanError,
-    spec::{Command, Relation},
+    depth::Depth,
+    spec::{Command, Expr, Options, Relation},
 };
 
+pub use types::{data_type_from_proto, data_type_to_proto, schema_to_proto};
+
 /// A relation, with the SQL text in it parsed.
-pub fn relation(_message: &proto::Relation) -> Result<Relation, PlanError> {
-    Err(PlanError::invalid("no relation"))
+pub fn relation(message: &proto::Relation) -> Result<Relation, PlanError> {
+    Lower::default().relation(message)
 }
 
 /// A command.
-pub fn command(_message: &proto::Command) -> Result<Command, PlanError> {
-    Err(PlanError::invalid("no command"))
+pub fn command(message: &proto::Command) -> Result<Command, PlanError> {
+    Lower::default().command(message)
 }
+
+/// An expression.
+pub fn expression(message: &proto::Expression) -> Result<Expr, PlanError> {
+    Lower::default().expression(message)
+}
+
+/// One walk over one message.
+#[derive(Default)]
+struct Lower {
+    depth: Depth,
+}
+
+/// Maps have no order on the wire; a plan is the same each time it is lowered.
+fn options(map: &HashMap<String, String>) -> Options {
+    let mut options: Options = map.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    options.sort();
+    options
+}
+
+fn required<'a, T>(part: Option<&'a T>, what: &'static str) -> Result<&'a T, PlanError> {
+    part.ok_or_else(|| PlanError::invalid(format!("{what} is missing")))
+}
+
+#[cfg(test)]
+mod tests;

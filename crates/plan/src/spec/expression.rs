@@ -94,8 +94,8 @@ pub enum Expr {
         value: Box<Expr>,
     },
     /// A Python function.
-    PythonUdf(PythonUdf),
-    /// CASE, with the branches in order. Connect sends it as the function `when`.
+    PythonUdf(Box<PythonUdf>),
+    /// CASE, with the branches in order; also what Connect sends as the function `when`.
     Case {
         /// CASE operand WHEN ..; absent for conditions.
         operand: Option<Box<Expr>>,

@@ -105,7 +105,7 @@ pub enum RelationNode {
         limit: i32,
     },
     /// Groups and what is computed over each.
-    Aggregate(Aggregate),
+    Aggregate(Box<Aggregate>),
     /// The input under a name.
     SubqueryAlias {
         /// Rows.

@@ -6,7 +6,7 @@ use super::{Expr, NameParts, Options, Relation, SaveMode, StructType};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Statement {
     /// SELECT, VALUES, WITH: rows, computed when asked for.
-    Query(Relation),
+    Query(Box<Relation>),
     /// CREATE [OR REPLACE] [GLOBAL] [TEMPORARY] VIEW.
     CreateView {
         /// Its name.
@@ -23,7 +23,7 @@ pub enum Statement {
         temporary: ViewScope,
     },
     /// CREATE TABLE, with or without AS SELECT.
-    CreateTable(CreateTable),
+    CreateTable(Box<CreateTable>),
     /// CREATE DATABASE or SCHEMA.
     CreateDatabase {
         /// Its name.
