@@ -15,3 +15,12 @@ pub const STACK_RED_ZONE_BYTES: usize = 256 * 1024;
 
 /// The size, in bytes, of such a new segment.
 pub const STACK_SEGMENT_BYTES: usize = 4 * 1024 * 1024;
+
+/// How deep parentheses, subqueries and the like of a SQL text may nest.
+pub const SQL_NESTING_MAX: usize = 300;
+
+/// How many operators and keywords a SQL text may have: sqlparser makes a tree of a chain of them, and drops it recursively.
+pub const SQL_OPERATORS_MAX: usize = 50_000;
+
+/// The stack, in bytes, on which such a tree lives; it is touched only as deep as the text goes.
+pub const SQL_STACK_BYTES: usize = 128 * 1024 * 1024;

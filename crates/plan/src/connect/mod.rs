@@ -17,6 +17,7 @@ use crate::{
     spec::{Command, Expr, Options, Relation},
 };
 
+pub(crate) use literal::parse_decimal;
 pub use types::{data_type_from_proto, data_type_to_proto, schema_to_proto};
 
 /// A relation, with the SQL text in it parsed.
