@@ -360,12 +360,10 @@ impl Lower<'_> {
 
     fn interval(&mut self, interval: &ast::Interval) -> Lowered {
         let value = match &*interval.value {
-            ast::Expr::Value(ast::ValueWithSpan { value, .. }) => match value {
-                Value::Number(text, _) | Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => {
-                    Some(text.clone())
-                }
-                _ => None,
-            },
+            ast::Expr::Value(ast::ValueWithSpan {
+                value: Value::Number(text, _) | Value::SingleQuotedString(text) | Value::DoubleQuotedString(text),
+                ..
+            }) => Some(text.clone()),
             ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => Some(format!("-{expr}")),
             _ => None,
         };

@@ -194,11 +194,29 @@ fn as_spark(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                     word.keyword = Keyword::NoKeyword;
                 }
             }
+            Token::Mul => star_of_struct(&mut out),
             _ => {}
         }
         out.push(token);
     }
     out
+}
+
+/// Before the star of `struct(*)` or `struct(a.*)`: as a function it may have one, as a struct literal not.
+fn star_of_struct(tokens: &mut [TokenWithSpan]) {
+    let mut before =
+        tokens.iter_mut().rev().map(|token| &mut token.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+    let mut token = before.next();
+    while matches!(token, Some(Token::Period)) {
+        before.next();
+        token = before.next();
+    }
+    if matches!(token, Some(Token::LParen))
+        && let Some(Token::Word(word)) = before.next()
+        && word.keyword == Keyword::STRUCT
+    {
+        word.keyword = Keyword::NoKeyword;
+    }
 }
 
 fn global_position(tokens: &[TokenWithSpan]) -> Option<usize> {

@@ -180,6 +180,8 @@ fn expressions_as_programs_write_them() {
         ("struct(a, b as c)", "struct(a, b as c)"),
         ("named_struct('a', 1)", "named_struct('a', 1)"),
         ("to_json(struct(*))", "to_json(struct(*))"),
+        ("struct(a.*)", "struct(a.*)"),
+        ("a.b = 1 and xs[1] > 2", "and(==(a.b, 1), >(xs[1], 2))"),
         ("from_json(cast(value as string), 'a int')", "from_json(cast(value as string), 'a int')"),
         ("transform(xs, x -> x + 1)", "transform(xs, (x) -> +($x, 1))"),
         ("aggregate(xs, 0, (acc, x) -> acc + x.v)", "aggregate(xs, 0, (acc, x) -> +($acc, $x['v']))"),
