@@ -459,7 +459,9 @@ impl From<andiron_plan::PlanError> for SparkError {
             PlanError::Unsupported { .. } => Exception::Unsupported,
             PlanError::Invalid { .. } | PlanError::TooDeep { .. } => Exception::InvalidPlan,
             PlanError::Syntax { .. } | PlanError::DataType { .. } | PlanError::TypedLiteral { .. } => Exception::Parse,
-            PlanError::JsonDataType { .. } | PlanError::UnboundParameter { .. } => Exception::Analysis,
+            PlanError::JsonDataType { .. } | PlanError::AttributeName { .. } | PlanError::UnboundParameter { .. } => {
+                Exception::Analysis
+            },
         };
         let class = error.error_class();
         // `Display` of a plan's error carries class and state, which are fields here.
