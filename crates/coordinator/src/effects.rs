@@ -58,7 +58,8 @@ pub enum Request {
     SyncGroup(SyncGroupRequest),
     Heartbeat(HeartbeatRequest),
     LeaveGroup(LeaveGroupRequest),
-    /// With the partitions that exist; the broker answers for the others.
+    /// With the partitions that exist only, and at every version with the topics' ids: they are stored with the offsets.
+    /// The answer names those partitions; the broker adds the others.
     OffsetCommit(OffsetCommitRequest),
     OffsetFetch(GroupOffsets),
     OffsetDelete(OffsetDeleteRequest),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use andiron_protocol::ErrorCode;
 use andiron_replication::machine::{StateMachine, Ticket};
 
-use crate::classic::{Group, Step, join_error, sync_error};
+use crate::classic::{Group, Step};
 use crate::config::GroupConfig;
 use crate::effects::{Call, Effects, Reply, Request, Response};
 use crate::error::{JoinError, SyncError, of_failed_append};
@@ -98,10 +98,7 @@ impl GroupCoordinator {
     pub fn unload(&mut self) -> Vec<Reply> {
         let mut replies = Vec::new();
         for group in std::mem::take(&mut self.groups).into_values() {
-            for member in group.members.values() {
-                replies.extend(member.joining.map(|to| join_error(to, "", JoinError::NotCoordinator.code().code())));
-                replies.extend(member.syncing.map(|to| sync_error(to, SyncError::NotCoordinator.code().code())));
-            }
+            replies.extend(group.outstanding(JoinError::NotCoordinator.code(), SyncError::NotCoordinator.code()));
         }
         self.offsets.clear();
         self.timers.clear();
@@ -193,12 +190,18 @@ impl StateMachine for GroupCoordinator {
         out.replies.extend(effects.parked.into_iter().map(|(ticket, response)| (ticket, response.failed(code))));
         let Self { groups, config, timers, .. } = self;
         for record in &effects.records {
-            // Somebody was told something that is not so. All join again, and the next generation is written anew.
-            if let Record::GroupMetadata { group, value: Some(value) } = record
-                && !value.members.is_empty()
-                && let Some(group) = groups.get_mut(group.as_str())
+            let Record::GroupMetadata { group: id, value: Some(value) } = record else { continue };
+            if !value.members.is_empty() {
+                // An assignment that is not in the log must not be used. All join again, and write the next generation.
+                if let Some(group) = groups.get_mut(id.as_str()) {
+                    group.prepare_rebalance(&mut Step { now, config, timers, out: &mut out });
+                }
+            } else if value.generation == 0
+                && let Some(group) = groups.remove(id.as_str())
             {
-                group.prepare_rebalance(&mut Step { now, config, timers, out: &mut out });
+                // A group that has no place in the log is not there.
+                group.cancel_timers(timers);
+                out.replies.extend(group.outstanding(code, code));
             }
         }
         out.replies

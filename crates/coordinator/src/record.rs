@@ -8,14 +8,14 @@ pub mod classic;
 pub mod consumer;
 pub mod share;
 pub mod streams;
+mod types;
 
 use andiron_protocol::schema::{Message, SchemaError};
 use bytes::Bytes;
 
-use classic::{
-    GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitKey, LegacyOffsetCommitValue, OffsetCommitKey,
-    OffsetCommitValue,
-};
+pub use types::{round_trip, type_name};
+
+use classic::{GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitKey, OffsetCommitKey, OffsetCommitValue};
 
 /// A record of a coordinator's partition.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,8 +76,10 @@ const OFFSET_COMMIT: i16 = 1;
 /// Key type of a classic group.
 const GROUP_METADATA: i16 = 2;
 
-/// A group is written so, and an offset without an expiry of its own.
-const VALUE_VERSION: i16 = 3;
+/// The version that classic groups are written in.
+const GROUP_VALUE_VERSION: i16 = 3;
+/// The version that offsets are written in.
+const OFFSET_VALUE_VERSION: i16 = 4;
 /// An offset with an expiry of its own: only this version has the field.
 const OFFSET_VALUE_VERSION_WITH_EXPIRY: i16 = 1;
 
@@ -100,7 +102,7 @@ impl Record {
                 (with_type(OFFSET_COMMIT, key)?, value.transpose()?.map(Bytes::from))
             }
             Self::GroupMetadata { group, value } => {
-                let value = value.as_ref().map(|value| value.to_vec_with_version(VALUE_VERSION));
+                let value = value.as_ref().map(|value| value.to_vec_with_version(GROUP_VALUE_VERSION));
                 let key = GroupMetadataKey { group: group.clone() };
                 (with_type(GROUP_METADATA, &key)?, value.transpose()?.map(Bytes::from))
             }
@@ -119,8 +121,9 @@ impl Record {
             LEGACY_OFFSET_COMMIT => {
                 let key = LegacyOffsetCommitKey::decode(0, &mut rest).map_err(bad_key)?;
                 let key = OffsetCommitKey { group: key.group, topic: key.topic, partition: key.partition };
-                let value = value.map(legacy_value).transpose().map_err(bad_value)?;
-                Ok(Self::OffsetCommit { key, value })
+                // Its value is version 0 of today's.
+                let value = value.map(OffsetCommitValue::from_slice_with_version).transpose().map_err(bad_value)?;
+                Ok(Self::OffsetCommit { key, value: value.map(|(_, value)| value) })
             }
             OFFSET_COMMIT => {
                 let key = OffsetCommitKey::decode(0, &mut rest).map_err(bad_key)?;
@@ -142,22 +145,11 @@ impl Record {
 }
 
 fn offset_value_version(value: &OffsetCommitValue) -> i16 {
-    if value.expire_timestamp == -1 { VALUE_VERSION } else { OFFSET_VALUE_VERSION_WITH_EXPIRY }
+    if value.expire_timestamp == -1 { OFFSET_VALUE_VERSION } else { OFFSET_VALUE_VERSION_WITH_EXPIRY }
 }
 
 fn with_type(key_type: i16, key: &impl Message) -> Result<Bytes, SchemaError> {
     let mut out = key_type.to_be_bytes().to_vec();
     key.encode(0, &mut out)?;
     Ok(out.into())
-}
-
-/// A commit of key type 0 may carry a value of either schema: they agree up to the fields of version 0.
-fn legacy_value(bytes: &[u8]) -> Result<OffsetCommitValue, SchemaError> {
-    let (_, value) = LegacyOffsetCommitValue::from_slice_with_version(bytes)?;
-    Ok(OffsetCommitValue {
-        offset: value.offset,
-        metadata: value.metadata,
-        commit_timestamp: value.commit_timestamp,
-        ..OffsetCommitValue::default()
-    })
 }

@@ -1,5 +1,6 @@
 //! The answers to members, in the shape that the version they speak can carry.
 
+use andiron_protocol::ErrorCode;
 use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::join_group_response::JoinGroupResponseMember;
 use andiron_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
@@ -35,6 +36,16 @@ pub(crate) fn sync_error(to: Waiting, code: i16) -> Reply {
 }
 
 impl Group {
+    /// An error for everybody whose answer is outstanding.
+    pub fn outstanding(&self, joining: ErrorCode, syncing: ErrorCode) -> Vec<Reply> {
+        let mut replies = Vec::new();
+        for member in self.members.values() {
+            replies.extend(member.joining.map(|to| join_error(to, "", joining.code())));
+            replies.extend(member.syncing.map(|to| sync_error(to, syncing.code())));
+        }
+        replies
+    }
+
     /// The group as it stands, told to one member; the leader also learns who the others are.
     pub(super) fn joined(&self, to: Waiting, member: &str, with_members: bool) -> Reply {
         let members = if with_members { self.joined_members(to.version) } else { Vec::new() };

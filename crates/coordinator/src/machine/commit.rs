@@ -62,7 +62,7 @@ impl GroupCoordinator {
                         metadata: metadata.to_owned(),
                         commit_timestamp: now,
                         expire_timestamp,
-                        ..OffsetCommitValue::default()
+                        topic_id: topic.topic_id,
                     };
                     out.records.push(Record::OffsetCommit { key, value: Some(value) });
                 }

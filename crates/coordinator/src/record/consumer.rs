@@ -1,7 +1,7 @@
 //! The records of KIP-848 groups. They are read so that a log of Apache Kafka can be understood, not yet written.
 
 use andiron_protocol::message;
-use andiron_protocol::schema::{Bytes, Uuid};
+use andiron_protocol::schema::{At, Bytes, SchemaError, Uuid, Wire, get_uvarint, put_uvarint};
 
 message! {
     /// The key of record type 3.
@@ -70,7 +70,7 @@ message! {
         /// The assignor it asks for.
         server_assignor: Option<String> [0..],
         /// Set if the member speaks the classic protocol.
-        classic_member_metadata: Option<ConsumerGroupMemberMetadataClassicMemberMetadata> [0.., tag 0],
+        classic_member_metadata: MaybeClassicMember [0.., tag 0] = MaybeClassicMember::unset(),
     }
     /// Part of the value.
     pub struct ConsumerGroupMemberMetadataClassicMemberMetadata(part) {
@@ -144,7 +144,7 @@ message! {
         /// The partitions.
         partitions: Vec<i32> [0..],
         /// Since which epoch each partition is the member's, in the order of `partitions`.
-        assignment_epochs: Option<Vec<i32>> [0.., tag 0],
+        assignment_epochs: Option<Vec<i32>> [0.., tag 0] = Some(Vec::new()),
     }
     /// The key of record type 16.
     pub struct ConsumerGroupRegularExpressionKey(versions 0..=0) {
@@ -161,5 +161,36 @@ message! {
         version: i64 [0..],
         /// When, in ms.
         timestamp: i64 [0..],
+    }
+}
+
+/// A classic member of a KIP-848 group, or none. As a tagged field that may be null it has a form of its own (a varint
+/// says whether it is there), and it is left out for an empty structure, not for null.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaybeClassicMember(pub Option<ConsumerGroupMemberMetadataClassicMemberMetadata>);
+
+impl MaybeClassicMember {
+    /// What a record means that leaves it out.
+    pub fn unset() -> Self {
+        Self(Some(ConsumerGroupMemberMetadataClassicMemberMetadata::default()))
+    }
+}
+
+impl Default for MaybeClassicMember {
+    fn default() -> Self {
+        Self::unset()
+    }
+}
+
+impl Wire for MaybeClassicMember {
+    fn put(&self, at: At, out: &mut Vec<u8>) -> Result<(), SchemaError> {
+        put_uvarint(u32::from(self.0.is_some()), out);
+        self.0.as_ref().map_or(Ok(()), |member| member.put(at, out))
+    }
+    fn get(at: At, from: &mut &[u8]) -> Result<Self, SchemaError> {
+        Ok(Self(match get_uvarint(from)? {
+            0 => None,
+            _ => Some(ConsumerGroupMemberMetadataClassicMemberMetadata::get(at, from)?),
+        }))
     }
 }

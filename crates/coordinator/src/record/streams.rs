@@ -17,7 +17,7 @@ message! {
         /// The topology epoch whose topics were found to exist.
         validated_topology_epoch: i32 [0.., tag 0] = -1,
         /// Settings that the last assignment was made with.
-        last_assignment_configs: Option<Vec<StreamsGroupMetadataLastAssignmentConfig>> [0.., tag 1],
+        last_assignment_configs: Option<Vec<StreamsGroupMetadataLastAssignmentConfig>> [0.., tag 1] = Some(Vec::new()),
     }
     /// Part of the value.
     pub struct StreamsGroupMetadataLastAssignmentConfig(part) {
@@ -138,7 +138,7 @@ message! {
         /// The partitions.
         partitions: Vec<i32> [0..],
         /// Since which epoch each partition is the member's, in the order of `partitions`.
-        assignment_epochs: Option<Vec<i32>> [0.., tag 0],
+        assignment_epochs: Option<Vec<i32>> [0.., tag 0] = Some(Vec::new()),
     }
     /// The key of record type 23.
     pub struct StreamsGroupTopologyKey(versions 0..=0) {

@@ -1,0 +1,9 @@
+//! The group coordinator as its callers see it: stories told in directives, bytes captured from Apache Kafka, and the
+//! rule that a log replayed is the machine that wrote it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod captured;
+mod limits;
+mod replay;
+mod stage;
+mod stories;

@@ -1,0 +1,522 @@
+//! One coordinator with a log of its own, spoken to in words.
+
+use std::collections::BTreeMap;
+
+use andiron_coordinator::{
+    Call, GroupConfig, GroupCoordinator, GroupOffsets, Record, Reply, Request, RequestContext, Response, Ticket,
+};
+use andiron_protocol::ErrorCode;
+use andiron_protocol::kafka::protocol::StrBytes;
+use andiron_protocol::messages::join_group_request::JoinGroupRequestProtocol;
+use andiron_protocol::messages::leave_group_request::MemberIdentity;
+use andiron_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use andiron_protocol::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
+use andiron_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use andiron_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
+use andiron_protocol::messages::*;
+use andiron_replication::machine::{Harness, Outcome};
+use bytes::Bytes;
+use uuid::Uuid;
+
+/// A coordinator, its log, and who waits for what.
+pub struct Stage {
+    pub harness: Harness<GroupCoordinator>,
+    pub log: Vec<Record>,
+    pub now: i64,
+    config: GroupConfig,
+    tickets: BTreeMap<u64, String>,
+    ids: u128,
+    held: bool,
+    next_append: Option<ErrorCode>,
+    told: Vec<String>,
+}
+
+/// `name key=value word` taken apart.
+struct Words<'a> {
+    plain: Vec<&'a str>,
+    named: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Words<'a> {
+    fn new(line: &'a str) -> Self {
+        let mut words = Self { plain: Vec::new(), named: BTreeMap::new() };
+        for word in line.split_whitespace() {
+            match word.split_once('=') {
+                Some((key, value)) if !key.contains('/') => _ = words.named.insert(key, value),
+                _ => words.plain.push(word),
+            }
+        }
+        words
+    }
+    fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(&self, key: &str, default: T) -> T {
+        self.named.get(key).map_or(default, |value| value.parse().unwrap())
+    }
+    fn text(&self, key: &str) -> Option<StrBytes> {
+        self.named.get(key).map(|value| text(&full(value)))
+    }
+    fn list(&self, key: &str) -> Vec<&'a str> {
+        self.named.get(key).map(|value| value.split(',').collect()).unwrap_or_default()
+    }
+}
+
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+/// `A#1` for an id made of `A` and the first random number.
+fn full(short: &str) -> String {
+    match short.split_once('#') {
+        Some((name, number)) => format!("{name}-{}", Uuid::from_u128(number.parse().unwrap())),
+        None => short.to_owned(),
+    }
+}
+
+/// The opposite, wherever such ids stand in a line.
+fn shorten(line: &str) -> String {
+    let mut line = line.to_owned();
+    for number in 1..100u128 {
+        line = line.replace(&format!("-{}", Uuid::from_u128(number)), &format!("#{number}"));
+    }
+    line
+}
+
+/// `t/0` taken apart.
+fn place(word: &str) -> (&str, i32) {
+    let (topic, partition) = word.split_once('/').unwrap();
+    (topic, partition.parse().unwrap())
+}
+
+fn code(code: i16) -> &'static str {
+    if code == 0 { "ok" } else { ErrorCode::from_code(code).unwrap().name() }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        let config = GroupConfig { initial_rebalance_delay_ms: 0, ..GroupConfig::default() };
+        let mut stage = Self {
+            harness: Harness::new(GroupCoordinator::new(config.clone()), 0),
+            log: Vec::new(),
+            now: 0,
+            config,
+            tickets: BTreeMap::new(),
+            ids: 0,
+            held: false,
+            next_append: None,
+            told: Vec::new(),
+        };
+        stage.load();
+        stage
+    }
+
+    /// A machine that has read the log so far, as after a restart.
+    fn load(&mut self) {
+        let mut machine = GroupCoordinator::new(self.config.clone());
+        for (offset, record) in self.log.iter().enumerate() {
+            use andiron_coordinator::StateMachine;
+            let (key, value) = record.encode().unwrap();
+            assert_eq!(&Record::decode(Some(&key), value.as_deref()).unwrap(), record);
+            machine.replay(offset as i64, record);
+        }
+        let effects = machine.loaded(self.now);
+        self.harness = Harness::new(machine, self.log.len() as i64);
+        let now = self.now;
+        self.carry(|harness, append| Some(harness.carry_out(now, effects, append)));
+    }
+
+    fn carry(
+        &mut self,
+        act: impl FnOnce(
+            &mut Harness<GroupCoordinator>,
+            &mut dyn FnMut(&[Record]) -> Result<i64, ErrorCode>,
+        ) -> Option<Outcome<Response>>,
+    ) -> bool {
+        let (log, failure) = (&mut self.log, self.next_append.take());
+        let base = log.len();
+        let outcome = act(&mut self.harness, &mut |records| {
+            if let Some(error) = failure {
+                return Err(error);
+            }
+            let base = log.len() as i64;
+            log.extend_from_slice(records);
+            Ok(base)
+        });
+        let appended: Vec<String> = self.log[base..].iter().map(record).collect();
+        self.told.extend(appended.iter().map(|line| format!("log {}", shorten(line))));
+        let Some(outcome) = outcome else { return false };
+        for (error, ticket) in
+            outcome.failed.iter().flat_map(|(error, tickets)| tickets.iter().map(move |t| (error, t)))
+        {
+            let who = self.tickets.remove(&ticket.0).unwrap();
+            self.told.push(format!("{who} failed {}", error.name()));
+        }
+        self.tell(outcome.replies);
+        if !self.held {
+            self.commit_log();
+        }
+        true
+    }
+
+    fn commit_log(&mut self) {
+        let answers = self.harness.committed(self.log.len() as i64);
+        self.tell(answers);
+    }
+
+    fn tell(&mut self, replies: Vec<Reply>) {
+        for (ticket, response) in replies {
+            let who = self.tickets.remove(&ticket.0).expect("one answer to a request");
+            self.told.extend(answer(&response).iter().map(|line| shorten(&format!("{who} {line}"))));
+        }
+    }
+
+    /// Lets time pass, deadline by deadline.
+    fn pass(&mut self, until: i64) {
+        while let Some(at) = self.harness.next_deadline().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            let now = self.now;
+            let before = self.told.len();
+            assert!(self.carry(|harness, append| harness.deadline(now, append)));
+            for line in &mut self.told[before..] {
+                *line = format!("{now}: {line}");
+            }
+        }
+        self.now = until;
+    }
+
+    /// Who waits for an answer.
+    pub fn waiting(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// Carries out one line and says what came of it.
+    pub fn act(&mut self, line: &str) -> String {
+        let words = Words::new(line);
+        match words.plain[0] {
+            "at" => self.pass(words.plain[1].parse().unwrap()),
+            "restart" => {
+                let (mut machine, tickets) =
+                    std::mem::replace(&mut self.harness, Harness::new(GroupCoordinator::new(self.config.clone()), 0))
+                        .resign();
+                for ticket in tickets {
+                    let who = self.tickets.remove(&ticket.0).unwrap();
+                    self.told.push(format!("{who} lost"));
+                }
+                let replies = machine.unload();
+                self.tell(replies);
+                self.load();
+            }
+            "hold" => self.held = true,
+            "release" => {
+                self.held = false;
+                self.commit_log();
+            }
+            "fail" => {
+                let named = |error: &&ErrorCode| error.name() == words.plain[1];
+                self.next_append = Some(*ErrorCode::ALL.iter().find(named).unwrap());
+            }
+            "config" => self.configure(&words),
+            "topic-deleted" => {
+                let gone: Vec<(&str, i32)> = words.plain[1..].iter().map(|word| place(word)).collect();
+                let effects = self.harness.latest_mut().partitions_deleted(&gone);
+                let now = self.now;
+                self.carry(|harness, append| Some(harness.carry_out(now, effects, append)));
+            }
+            verb => self.ask(verb, &words),
+        }
+        let told = std::mem::take(&mut self.told);
+        if told.is_empty() { "nothing".to_owned() } else { told.join("\n") }
+    }
+
+    fn configure(&mut self, words: &Words<'_>) {
+        let config = &mut self.config;
+        config.initial_rebalance_delay_ms =
+            words.number("group.initial.rebalance.delay.ms", config.initial_rebalance_delay_ms);
+        config.max_size = words.number("group.max.size", config.max_size);
+        config.offset_metadata_max_bytes = words.number("offset.metadata.max.bytes", config.offset_metadata_max_bytes);
+        config.offsets_retention_ms =
+            words.number("offsets.retention.minutes", config.offsets_retention_ms / 60_000) * 60_000;
+        self.harness.latest_mut().set_config(self.config.clone());
+    }
+
+    fn ask(&mut self, verb: &str, words: &Words<'_>) {
+        let who = words.plain[1];
+        let latest = |default| words.number("v", default);
+        let (api_version, request) = match verb {
+            "join" => (latest(9), Request::JoinGroup(join(words))),
+            "sync" => (latest(5), Request::SyncGroup(sync(words))),
+            "heartbeat" => (latest(4), Request::Heartbeat(heartbeat(words))),
+            "leave" => (latest(5), Request::LeaveGroup(leave(words, latest(5)))),
+            "commit" => (latest(9), Request::OffsetCommit(commit(words))),
+            "fetch" => (latest(9), Request::OffsetFetch(fetch(words))),
+            "delete-offsets" => (0, Request::OffsetDelete(delete_offsets(words))),
+            "describe" => {
+                (latest(6), Request::DescribeGroups(DescribeGroupsRequest::default().with_groups(groups(words))))
+            }
+            "list" => {
+                let filter = |key| words.list(key).into_iter().map(text).collect();
+                let request = ListGroupsRequest::default().with_states_filter(filter("states"));
+                (latest(5), Request::ListGroups(request.with_types_filter(filter("types"))))
+            }
+            "delete" => (2, Request::DeleteGroups(DeleteGroupsRequest::default().with_groups_names(groups(words)))),
+            other => panic!("no such directive: {other}"),
+        };
+        let ticket = Ticket(self.ids as u64 + 1_000_000);
+        if verb == "join" {
+            self.ids += 1;
+        }
+        let ticket = Ticket(ticket.0 + self.tickets.keys().last().map_or(0, |last| last % 1_000_000 + 1));
+        self.tickets.insert(ticket.0, who.to_owned());
+        let context = RequestContext {
+            api_version,
+            client_id: who.into(),
+            client_host: "/127.0.0.1".into(),
+            random: Uuid::from_u128(self.ids),
+        };
+        let now = self.now;
+        let call = Call { context, request };
+        self.carry(|harness, append| Some(harness.request(now, ticket, call, append)));
+    }
+}
+
+fn groups(words: &Words<'_>) -> Vec<GroupId> {
+    words.plain[2..].iter().map(|group| text(group).into()).collect()
+}
+
+fn group(words: &Words<'_>) -> GroupId {
+    text(words.plain.get(2).filter(|group| **group != "-").copied().unwrap_or_default()).into()
+}
+
+/// `range:abc` names a strategy and says something to it.
+fn join(words: &Words<'_>) -> JoinGroupRequest {
+    let protocols = words.named.get("protocols").copied().unwrap_or("range");
+    let protocols = protocols.split(',').filter(|one| !one.is_empty()).map(|one| {
+        let (name, metadata) = one.split_once(':').unwrap_or((one, ""));
+        // `topics+a+b` says it as consumers do.
+        let metadata = match metadata.strip_prefix("topics") {
+            Some(topics) => subscription(&topics.split('+').filter(|t| !t.is_empty()).collect::<Vec<_>>()),
+            None => Bytes::copy_from_slice(metadata.as_bytes()),
+        };
+        JoinGroupRequestProtocol::default().with_name(text(name)).with_metadata(metadata)
+    });
+    JoinGroupRequest::default()
+        .with_group_id(group(words))
+        .with_session_timeout_ms(words.number("session", 10_000))
+        .with_rebalance_timeout_ms(words.number("rebalance", 60_000))
+        .with_member_id(words.text("as").unwrap_or_default())
+        .with_group_instance_id(words.text("instance"))
+        .with_protocol_type(words.text("type").unwrap_or_else(|| text("consumer")))
+        .with_protocols(protocols.collect())
+}
+
+fn subscription(topics: &[&str]) -> Bytes {
+    let mut out = vec![0, 1];
+    out.extend((topics.len() as i32).to_be_bytes());
+    for topic in topics {
+        out.extend((topic.len() as i16).to_be_bytes());
+        out.extend(topic.as_bytes());
+    }
+    out.into()
+}
+
+fn sync(words: &Words<'_>) -> SyncGroupRequest {
+    let assignments = words.list("assign").into_iter().map(|one| {
+        let (member, assignment) = one.split_once(':').unwrap();
+        SyncGroupRequestAssignment::default()
+            .with_member_id(text(&full(member)))
+            .with_assignment(Bytes::copy_from_slice(assignment.as_bytes()))
+    });
+    let named = |key: &str, default: &str| Some(words.text(key).unwrap_or_else(|| text(default)));
+    SyncGroupRequest::default()
+        .with_group_id(group(words))
+        .with_generation_id(words.number("gen", 0))
+        .with_member_id(words.text("as").unwrap_or_default())
+        .with_group_instance_id(words.text("instance"))
+        .with_protocol_type(named("type", "consumer"))
+        .with_protocol_name(named("protocol", "range"))
+        .with_assignments(assignments.collect())
+}
+
+fn heartbeat(words: &Words<'_>) -> HeartbeatRequest {
+    HeartbeatRequest::default()
+        .with_group_id(group(words))
+        .with_generation_id(words.number("gen", 0))
+        .with_member_id(words.text("as").unwrap_or_default())
+        .with_group_instance_id(words.text("instance"))
+}
+
+fn leave(words: &Words<'_>, version: i16) -> LeaveGroupRequest {
+    let request = LeaveGroupRequest::default().with_group_id(group(words));
+    if version < 3 {
+        return request.with_member_id(words.text("as").unwrap_or_default());
+    }
+    let by_id = words
+        .list("as")
+        .into_iter()
+        .map(|id| MemberIdentity::default().with_member_id(text(&full(id))).with_group_instance_id(words.text("of")));
+    let by_instance = words
+        .list("instance")
+        .into_iter()
+        .map(|instance| MemberIdentity::default().with_group_instance_id(Some(text(instance))));
+    request.with_members(by_id.chain(by_instance).collect())
+}
+
+/// `t/0=5` commits 5, `t/0=5:words` with words.
+fn commit(words: &Words<'_>) -> OffsetCommitRequest {
+    let topics = words.plain[3..].iter().map(|word| {
+        let (at, offset) = word.split_once('=').unwrap();
+        let (topic, partition) = place(at);
+        let (offset, metadata) =
+            offset.split_once(':').map_or((offset, None), |(offset, metadata)| (offset, Some(text(metadata))));
+        let partition = OffsetCommitRequestPartition::default()
+            .with_partition_index(partition)
+            .with_committed_offset(offset.parse().unwrap())
+            .with_committed_metadata(metadata);
+        OffsetCommitRequestTopic::default().with_name(text(topic).into()).with_partitions(vec![partition])
+    });
+    OffsetCommitRequest::default()
+        .with_group_id(group(words))
+        .with_generation_id_or_member_epoch(words.number("gen", -1))
+        .with_member_id(words.text("as").unwrap_or_default())
+        .with_group_instance_id(words.text("instance"))
+        .with_retention_time_ms(words.number("retention", -1))
+        .with_topics(topics.collect())
+}
+
+fn fetch(words: &Words<'_>) -> GroupOffsets {
+    let topics = words.plain[3..].iter().map(|word| {
+        let (topic, partition) = place(word);
+        OffsetFetchRequestTopics::default().with_name(text(topic).into()).with_partition_indexes(vec![partition])
+    });
+    let topics: Vec<_> = topics.collect();
+    let group = OffsetFetchRequestGroup::default().with_group_id(group(words)).with_topics(if topics.is_empty() {
+        None
+    } else {
+        Some(topics)
+    });
+    GroupOffsets { group, require_stable: false }
+}
+
+fn delete_offsets(words: &Words<'_>) -> OffsetDeleteRequest {
+    let topics = words.plain[3..].iter().map(|word| {
+        let (topic, partition) = place(word);
+        OffsetDeleteRequestTopic::default()
+            .with_name(text(topic).into())
+            .with_partitions(vec![OffsetDeleteRequestPartition::default().with_partition_index(partition)])
+    });
+    OffsetDeleteRequest::default().with_group_id(group(words)).with_topics(topics.collect())
+}
+
+/// A record in words.
+fn record(record: &Record) -> String {
+    match record {
+        Record::OffsetCommit { key, value } => {
+            let at = format!("offset {} {}/{}", key.group, key.topic, key.partition);
+            match value {
+                None => format!("{at} gone"),
+                Some(value) if value.expire_timestamp == -1 => format!("{at} = {}", value.offset),
+                Some(value) => format!("{at} = {} until {}", value.offset, value.expire_timestamp),
+            }
+        }
+        Record::GroupMetadata { group, value: None } => format!("group {group} gone"),
+        Record::GroupMetadata { group, value: Some(value) } => {
+            let members = value.members.iter().map(|m| format!(" {}:{}", m.member_id, lossy(&m.assignment)));
+            format!("group {group} generation={}{}", value.generation, members.collect::<String>())
+        }
+        Record::Other { key_type, .. } => format!("type {key_type}"),
+    }
+}
+
+/// An answer in words, a line or more.
+fn answer(response: &Response) -> Vec<String> {
+    match response {
+        Response::JoinGroup(a) if a.error_code != 0 => {
+            vec![format!("join {} member={}", code(a.error_code), &*a.member_id)]
+        }
+        Response::JoinGroup(a) => {
+            let members: Vec<String> = a.members.iter().map(|m| m.member_id.to_string()).collect();
+            let listed = if members.is_empty() { String::new() } else { format!(" members={}", members.join(",")) };
+            vec![format!(
+                "join ok generation={} member={} leader={} protocol={}{listed}{}",
+                a.generation_id,
+                &*a.member_id,
+                &*a.leader,
+                a.protocol_name.as_deref().unwrap_or("null"),
+                if a.skip_assignment { " skip-assignment" } else { "" },
+            )]
+        }
+        Response::SyncGroup(a) if a.error_code != 0 => vec![format!("sync {}", code(a.error_code))],
+        Response::SyncGroup(a) => vec![format!("sync ok assignment={}", lossy(&a.assignment))],
+        Response::Heartbeat(a) => vec![format!("heartbeat {}", code(a.error_code))],
+        Response::LeaveGroup(a) => {
+            let members = a.members.iter().map(|m| {
+                let name = m.group_instance_id.as_deref().filter(|_| m.member_id.is_empty()).unwrap_or(&m.member_id);
+                format!(" {name}:{}", code(m.error_code))
+            });
+            vec![format!("leave {}{}", code(a.error_code), members.collect::<String>())]
+        }
+        Response::OffsetCommit(a) => {
+            let each = a.topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p)));
+            let each = each.map(|(t, p)| format!(" {}/{}:{}", &**t.name, p.partition_index, code(p.error_code)));
+            vec![format!("commit{}", each.collect::<String>())]
+        }
+        Response::OffsetFetch(a) => {
+            let each = a.topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p)));
+            let each = each.map(|(t, p)| {
+                let metadata = p.metadata.as_deref().filter(|m| !m.is_empty()).map(|m| format!(":{m}"));
+                let error = if p.error_code == 0 { "" } else { code(p.error_code) };
+                format!(
+                    " {}/{}={}{}{error}",
+                    &**t.name,
+                    p.partition_index,
+                    p.committed_offset,
+                    metadata.unwrap_or_default()
+                )
+            });
+            vec![format!("fetch {}{}", code(a.error_code), each.collect::<String>())]
+        }
+        Response::OffsetDelete(a) => {
+            let each = a.topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p)));
+            let each = each.map(|(t, p)| format!(" {}/{}:{}", &**t.name, p.partition_index, code(p.error_code)));
+            vec![format!("delete-offsets {}{}", code(a.error_code), each.collect::<String>())]
+        }
+        Response::DescribeGroups(a) => {
+            let mut lines = Vec::new();
+            for g in &a.groups {
+                let message = g.error_message.as_deref().map(|m| format!(" \"{m}\"")).unwrap_or_default();
+                lines.push(format!(
+                    "describe {} {} {} type={} protocol={}{message}",
+                    &**g.group_id,
+                    code(g.error_code),
+                    &*g.group_state,
+                    &*g.protocol_type,
+                    &*g.protocol_data
+                ));
+                lines.extend(g.members.iter().map(|m| {
+                    let instance = m.group_instance_id.as_deref().map(|i| format!(" instance={i}")).unwrap_or_default();
+                    format!(
+                        "  {}{instance} {} {} assignment={}",
+                        &*m.member_id,
+                        &*m.client_id,
+                        &*m.client_host,
+                        lossy(&m.member_assignment)
+                    )
+                }));
+            }
+            lines
+        }
+        Response::ListGroups(a) => {
+            let each = a
+                .groups
+                .iter()
+                .map(|g| format!(" {}({} {} {})", &**g.group_id, &*g.protocol_type, &*g.group_state, &*g.group_type));
+            vec![format!("list {}{}", code(a.error_code), each.collect::<String>())]
+        }
+        Response::DeleteGroups(a) => {
+            let each = a.results.iter().map(|r| format!(" {}:{}", &**r.group_id, code(r.error_code)));
+            vec![format!("delete{}", each.collect::<String>())]
+        }
+    }
+}
