@@ -1,0 +1,148 @@
+//! The Kafka door: sockets, frames in, parts out. One task reads a connection and one writes it; requests are handed to
+//! the broker in the order they came, and answers leave in that order whenever they are ready. Whatever a stranger sends,
+//! only that stranger's connection ends.
+
+mod listen;
+mod send;
+
+pub(crate) use listen::{Listening, bind};
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::io::Interest;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use andiron_broker::{Answer, Door, Node, Reply, Session};
+use andiron_protocol::frame;
+
+use crate::limits::{ACCEPT_RETRY_MS, READ_STEP_BYTES, REQUESTS_IN_FLIGHT_MAX};
+
+/// What every connection of a listener shares.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) node: Arc<Node>,
+    pub(crate) listener: Arc<str>,
+    pub(crate) door: Door,
+    pub(crate) request_bytes_max: usize,
+    /// Turns true when the node drains: readers stop, what is answered is still sent.
+    pub(crate) draining: watch::Receiver<bool>,
+}
+
+/// Accepts connections until the node drains.
+pub(crate) async fn accept(listener: TcpListener, context: Context) {
+    let mut draining = context.draining.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = draining.wait_for(|draining| *draining) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                tokio::spawn(connection(stream, peer, context.clone()));
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: those who are connected go on, and the next try is soon.
+                tracing::warn!(listener = %context.listener, %error, "cannot accept a connection");
+                tokio::time::sleep(std::time::Duration::from_millis(ACCEPT_RETRY_MS)).await;
+            }
+        }
+    }
+}
+
+type Slot = oneshot::Receiver<Answer>;
+
+async fn connection(stream: TcpStream, peer: SocketAddr, context: Context) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "cannot turn off Nagle's algorithm");
+    }
+    let stream = Arc::new(stream);
+    let (slots, waiting) = mpsc::channel::<Slot>(REQUESTS_IN_FLIGHT_MAX);
+    let writer = tokio::spawn(write(Arc::clone(&stream), waiting));
+    let session = Session::new(peer, &context.listener, context.door);
+    let ended = read(&stream, &session, &context, &slots).await;
+    drop(slots);
+    match ended {
+        // What was asked before the end is still answered; the writer ends with the last of it.
+        Ended::Draining => {
+            let _ = writer.await;
+        }
+        Ended::ByPeer => writer.abort(),
+        Ended::Broken(reason) => {
+            tracing::warn!(%peer, listener = %context.listener, "closing the connection: {reason}");
+            writer.abort();
+        }
+    }
+    context.node.disconnected(&session);
+}
+
+enum Ended {
+    ByPeer,
+    Draining,
+    Broken(String),
+}
+
+async fn read(stream: &TcpStream, session: &Session, context: &Context, slots: &mpsc::Sender<Slot>) -> Ended {
+    let mut draining = context.draining.clone();
+    let mut buffer = BytesMut::new();
+    loop {
+        while let Some(prefix) = buffer.first_chunk::<4>() {
+            let length = match frame::length(*prefix, context.request_bytes_max) {
+                Ok(length) => length,
+                Err(error) => return Ended::Broken(error.to_string()),
+            };
+            if buffer.len() < 4 + length {
+                // Grows by what has come, not by what was promised.
+                buffer.reserve((4 + length - buffer.len()).min(READ_STEP_BYTES.max(buffer.len())));
+                break;
+            }
+            let mut whole = buffer.split_to(4 + length).freeze();
+            let _ = whole.split_to(4);
+            let Ok(place) = slots.reserve().await else { return Ended::ByPeer };
+            let (send, slot) = oneshot::channel();
+            place.send(slot);
+            let reply = Reply::new(move |answer| {
+                let _ = send.send(answer);
+            });
+            if let Err(refused) = context.node.handle(session, whole, crate::now_ms(), reply) {
+                return Ended::Broken(refused.to_string());
+            }
+        }
+        if buffer.is_empty() {
+            // An idle connection holds no buffer.
+            buffer = BytesMut::new();
+        }
+        tokio::select! {
+            ready = stream.ready(Interest::READABLE) => if ready.is_err() { return Ended::ByPeer },
+            _ = slots.closed() => return Ended::ByPeer,
+            _ = draining.wait_for(|draining| *draining) => return Ended::Draining,
+        }
+        if buffer.capacity() == buffer.len() {
+            buffer.reserve(READ_STEP_BYTES);
+        }
+        match stream.try_read_buf(&mut buffer) {
+            Ok(0) => return Ended::ByPeer,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return Ended::ByPeer,
+        }
+    }
+}
+
+/// Sends the answers in the order of their requests.
+async fn write(stream: Arc<TcpStream>, mut waiting: mpsc::Receiver<Slot>) {
+    while let Some(slot) = waiting.recv().await {
+        match slot.await {
+            Ok(Answer::Frame(parts)) => {
+                if let Err(error) = send::parts(&stream, parts).await {
+                    tracing::debug!(%error, "cannot send an answer");
+                    return;
+                }
+            }
+            Ok(Answer::Silent) => {}
+            Ok(Answer::Close) | Err(_) => return,
+        }
+    }
+}
