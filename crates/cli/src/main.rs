@@ -1,2 +1,37 @@
-//! The `andiron` binary.
-fn main() {}
+//! The `andiron` binary: every subcommand has a file of its own; this one only picks it.
+
+mod serve;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Kafka's log and Spark's streams in one program
+#[derive(Debug, Parser)]
+#[command(name = "andiron", version, arg_required_else_help = true)]
+struct Andiron {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+}
+
+fn main() -> std::process::ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ANDIRON_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let done = match Andiron::parse().command {
+        Command::Serve(serve) => serve.run(),
+    };
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("andiron: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! One file per API. A handler asks whether it may, reads the one image, and either answers at once or hands the owed
+//! answer on to whatever it waits for; it never touches a log.
+
+mod alter_configs;
+mod api_versions;
+mod cluster;
+mod configs;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod fetch;
+mod find_coordinator;
+mod groups;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod topic_partitions;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use andiron_protocol::api::{self, Offered};
+use andiron_protocol::frame::{self, FrameError, Header};
+use andiron_protocol::kafka::protocol::{Encodable, HeaderVersion, Request, StrBytes};
+use andiron_protocol::messages::ApiKey;
+
+use crate::answer::{Answer, Reply};
+use crate::node::Node;
+use crate::session::{Door, Session};
+
+pub(crate) use fetch::DelayedFetch;
+pub(crate) use produce::DelayedProduce;
+
+/// Why a request is not even answered: its connection is closed, with a log line that says this.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The frame is no request.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// An API that this listener does not offer.
+    #[error("API key {0} is not offered by this listener")]
+    UnknownApi(i16),
+    /// A version that is not offered.
+    #[error("{key:?} is not offered in version {version}")]
+    UnsupportedVersion {
+        /// The API.
+        key: ApiKey,
+        /// What was asked for.
+        version: i16,
+    },
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// What a handler knows of the request besides its body.
+pub(crate) struct Call<'a> {
+    pub(crate) node: &'a Arc<Node>,
+    pub(crate) session: &'a Session,
+    pub(crate) now: i64,
+    pub(crate) version: i16,
+    pub(crate) client_id: StrBytes,
+}
+
+/// An answer that is owed: where it goes and in which version.
+#[derive(Debug)]
+pub(crate) struct Owed {
+    pub(crate) correlation_id: i32,
+    pub(crate) version: i16,
+    pub(crate) reply: Reply,
+}
+
+impl Owed {
+    /// Pays.
+    pub(crate) fn send<A: Encodable + HeaderVersion>(self, answer: &A) {
+        match frame::encode(self.correlation_id, self.version, answer) {
+            Ok(bytes) => self.reply.send(Answer::bytes(bytes)),
+            Err(error) => {
+                tracing::error!(version = self.version, %error, answer = std::any::type_name::<A>(), "cannot answer");
+                self.reply.send(Answer::Close);
+            }
+        }
+    }
+}
+
+/// Takes one request: decides at once whether it can be answered at all.
+pub(crate) fn handle(
+    node: &Arc<Node>,
+    session: &Session,
+    frame: Bytes,
+    now: i64,
+    reply: Reply,
+) -> Result<(), Refusal> {
+    let (header, body) = frame::read(frame)?;
+    let table: &'static [Offered] = match session.door {
+        Door::Broker => api::BROKER,
+        Door::Controller => api::CONTROLLER,
+    };
+    let Some(offered) = api::find(table, header.key) else { return Err(Refusal::UnknownApi(header.key)) };
+    let Header { version, correlation_id, client_id, .. } = header;
+    if !offered.has(version) {
+        if offered.key == ApiKey::ApiVersions {
+            // The one request that is answered in any version: the client learns here what it may ask.
+            api_versions::unsupported(table, Owed { correlation_id, version: 0, reply });
+            return Ok(());
+        }
+        return Err(Refusal::UnsupportedVersion { key: offered.key, version });
+    }
+    let call = Call { node, session, now, version, client_id: client_id.unwrap_or_default() };
+    let owed = Owed { correlation_id, version, reply };
+    dispatch(offered.key, &call, body, owed, table)
+}
+
+fn decoded<R: Request>(call: &Call<'_>, body: Bytes) -> Result<R, FrameError> {
+    frame::decode::<R>(call.version, body)
+}
+
+fn dispatch(
+    key: ApiKey,
+    call: &Call<'_>,
+    body: Bytes,
+    owed: Owed,
+    table: &'static [Offered],
+) -> Result<(), Refusal> {
+    match key {
+        ApiKey::Produce => produce::handle(call, decoded(call, body)?, owed),
+        ApiKey::Fetch => fetch::handle(call, decoded(call, body)?, owed),
+        ApiKey::ListOffsets => list_offsets::handle(call, decoded(call, body)?, owed),
+        ApiKey::Metadata => metadata::handle(call, decoded(call, body)?, owed),
+        ApiKey::OffsetCommit => groups::offset_commit(call, decoded(call, body)?, owed),
+        ApiKey::OffsetFetch => groups::offset_fetch(call, decoded(call, body)?, owed),
+        ApiKey::FindCoordinator => find_coordinator::handle(call, decoded(call, body)?, owed),
+        ApiKey::JoinGroup => groups::join(call, decoded(call, body)?, owed),
+        ApiKey::Heartbeat => groups::heartbeat(call, decoded(call, body)?, owed),
+        ApiKey::LeaveGroup => groups::leave(call, decoded(call, body)?, owed),
+        ApiKey::SyncGroup => groups::sync(call, decoded(call, body)?, owed),
+        ApiKey::DescribeGroups => groups::describe(call, decoded(call, body)?, owed),
+        ApiKey::ListGroups => groups::list(call, decoded(call, body)?, owed),
+        ApiKey::DeleteGroups => groups::delete(call, decoded(call, body)?, owed),
+        ApiKey::ApiVersions => api_versions::handle(call, decoded(call, body)?, owed, table),
+        ApiKey::CreateTopics => create_topics::handle(call, decoded(call, body)?, owed),
+        ApiKey::DeleteTopics => delete_topics::handle(call, decoded(call, body)?, owed),
+        ApiKey::DeleteRecords => delete_records::handle(call, decoded(call, body)?, owed),
+        ApiKey::InitProducerId => init_producer_id::handle(call, decoded(call, body)?, owed),
+        ApiKey::DescribeConfigs => configs::handle(call, decoded(call, body)?, owed),
+        ApiKey::AlterConfigs => alter_configs::replace(call, decoded(call, body)?, owed),
+        ApiKey::IncrementalAlterConfigs => alter_configs::incremental(call, decoded(call, body)?, owed),
+        ApiKey::CreatePartitions => create_partitions::handle(call, decoded(call, body)?, owed),
+        ApiKey::DescribeCluster => cluster::handle(call, decoded(call, body)?, owed),
+        ApiKey::DescribeTopicPartitions => topic_partitions::handle(call, decoded(call, body)?, owed),
+        other => return Err(Refusal::UnknownApi(other as i16)),
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! FindCoordinator: which node keeps a group. The first one to ask has `__consumer_offsets` created.
+
+use std::sync::Arc;
+
+use andiron_protocol::ErrorCode;
+use andiron_protocol::kafka::protocol::StrBytes;
+use andiron_protocol::messages::find_coordinator_response::Coordinator;
+use andiron_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
+
+use super::{Call, Owed};
+use crate::authorize::{Operation, Resource, authorize};
+use crate::groups;
+
+const GROUP: i8 = 0;
+
+pub(super) fn handle(call: &Call<'_>, request: FindCoordinatorRequest, owed: Owed) {
+    let keys = if call.version >= 4 { request.coordinator_keys } else { vec![request.key] };
+    let key_type = request.key_type;
+    let listener = call.session.listener.clone();
+    let principal = call.session.principal.clone();
+    let node = Arc::clone(call.node);
+    groups::ensure_offsets_topic(&Arc::clone(call.node), call.now, move |ready| {
+        let (host, port) = node.address_for(&listener);
+        let found = |key: StrBytes| {
+            let (error, message) = if !authorize(&principal, Operation::Describe, Resource::Group(&key)) {
+                (ErrorCode::GroupAuthorizationFailed, None)
+            } else if key_type != GROUP {
+                (ErrorCode::InvalidRequest, Some("This broker has no transaction coordinator yet."))
+            } else {
+                (ready.err().unwrap_or(ErrorCode::None), None)
+            };
+            let known = error.is_none();
+            let mut coordinator = Coordinator::default()
+                .with_key(key)
+                .with_node_id(BrokerId(-1))
+                .with_port(-1)
+                .with_error_code(error.code())
+                .with_error_message(message.map(StrBytes::from_static_str));
+            if known {
+                coordinator = coordinator
+                    .with_node_id(BrokerId(node.config().node_id))
+                    .with_host(StrBytes::from_string(host.clone()))
+                    .with_port(i32::from(port));
+            }
+            coordinator
+        };
+        let mut found: Vec<Coordinator> = keys.into_iter().map(found).collect();
+        if owed.version >= 4 {
+            owed.send(&FindCoordinatorResponse::default().with_coordinators(found));
+        } else if let Some(one) = found.pop() {
+            let mut answer = FindCoordinatorResponse::default()
+                .with_error_code(one.error_code)
+                .with_node_id(one.node_id)
+                .with_host(one.host)
+                .with_port(one.port);
+            if owed.version >= 1 {
+                answer = answer.with_error_message(one.error_message);
+            }
+            owed.send(&answer);
+        }
+    });
+}

@@ -1,0 +1,320 @@
+//! The APIs of classic consumer groups. Each finds the coordinator that keeps the group and hands the request to it; the
+//! answer comes when the coordinator gives it, which for a join may be when the last member has come.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use andiron_coordinator::{GroupOffsets, Request, Response};
+use andiron_protocol::ErrorCode;
+use andiron_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
+use andiron_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use andiron_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use andiron_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic,
+};
+use andiron_protocol::messages::{
+    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
+    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+    ListGroupsRequest, ListGroupsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
+    OffsetFetchResponse, SyncGroupRequest, SyncGroupResponse,
+};
+use andiron_protocol::messages::{delete_groups_response, describe_groups_response};
+
+use super::{Call, Owed};
+use crate::authorize::{Operation, Resource, authorize};
+use crate::groups::{self, Asked};
+
+/// Hands a request about one group to its coordinator; `refuse` makes the answer when there is none.
+fn ask<A>(call: &Call<'_>, group: &GroupId, request: Request, owed: Owed, pick: fn(Response) -> Option<A>, refuse: fn(ErrorCode) -> A)
+where
+    A: andiron_protocol::kafka::protocol::Encodable + andiron_protocol::kafka::protocol::HeaderVersion + 'static,
+{
+    if !authorize(&call.session.principal, Operation::Read, Resource::Group(group)) {
+        owed.send(&refuse(ErrorCode::GroupAuthorizationFailed));
+        return;
+    }
+    let answer = move |asked: Asked| match asked {
+        Ok(response) => match pick(response) {
+            Some(answer) => owed.send(&answer),
+            None => tracing::error!("the group coordinator answered another question"),
+        },
+        Err(error) => owed.send(&refuse(error)),
+    };
+    groups::ask(call, group, request, Box::new(answer));
+}
+
+macro_rules! picked {
+    ($kind:ident) => {
+        |response| match response {
+            Response::$kind(answer) => Some(answer),
+            _ => None,
+        }
+    };
+}
+
+pub(super) fn join(call: &Call<'_>, request: JoinGroupRequest, owed: Owed) {
+    let group = request.group_id.clone();
+    ask(call, &group, Request::JoinGroup(request), owed, picked!(JoinGroup), |error| {
+        JoinGroupResponse::default().with_error_code(error.code()).with_generation_id(-1)
+    });
+}
+
+pub(super) fn sync(call: &Call<'_>, request: SyncGroupRequest, owed: Owed) {
+    let group = request.group_id.clone();
+    ask(call, &group, Request::SyncGroup(request), owed, picked!(SyncGroup), |error| {
+        SyncGroupResponse::default().with_error_code(error.code())
+    });
+}
+
+pub(super) fn heartbeat(call: &Call<'_>, request: HeartbeatRequest, owed: Owed) {
+    let group = request.group_id.clone();
+    ask(call, &group, Request::Heartbeat(request), owed, picked!(Heartbeat), |error| {
+        HeartbeatResponse::default().with_error_code(error.code())
+    });
+}
+
+pub(super) fn leave(call: &Call<'_>, request: LeaveGroupRequest, owed: Owed) {
+    let group = request.group_id.clone();
+    ask(call, &group, Request::LeaveGroup(request), owed, picked!(LeaveGroup), |error| {
+        LeaveGroupResponse::default().with_error_code(error.code())
+    });
+}
+
+/// Partitions that do not exist are answered here, the others by the coordinator; the answer keeps the request's order.
+pub(super) fn offset_commit(call: &Call<'_>, mut request: OffsetCommitRequest, owed: Owed) {
+    let image = call.node.image();
+    let order: Vec<OffsetCommitRequestTopic> = request.topics.clone();
+    let mut unknown: BTreeMap<(String, i32), ErrorCode> = BTreeMap::new();
+    for topic in &mut request.topics {
+        let name = topic.name.to_string();
+        let allowed = authorize(&call.session.principal, Operation::Read, Resource::Topic(&name));
+        topic.partitions.retain(|partition| {
+            let error = if !allowed {
+                ErrorCode::TopicAuthorizationFailed
+            } else if call.node.partition_exists(&image, &name, partition.partition_index) {
+                return true;
+            } else {
+                ErrorCode::UnknownTopicOrPartition
+            };
+            unknown.insert((name.clone(), partition.partition_index), error);
+            false
+        });
+    }
+    request.topics.retain(|topic| !topic.partitions.is_empty());
+    let whole = move |code: &dyn Fn(&str, i32) -> i16| {
+        let topics = order.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|p| {
+                let index = p.partition_index;
+                let refused = unknown.get(&(topic.name.to_string(), index)).map(|e| e.code());
+                OffsetCommitResponsePartition::default()
+                    .with_partition_index(index)
+                    .with_error_code(refused.unwrap_or_else(|| code(&topic.name, index)))
+            });
+            OffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
+        });
+        OffsetCommitResponse::default().with_topics(topics.collect())
+    };
+    let group = request.group_id.clone();
+    if !authorize(&call.session.principal, Operation::Read, Resource::Group(&group)) {
+        owed.send(&whole(&|_, _| ErrorCode::GroupAuthorizationFailed.code()));
+        return;
+    }
+    if request.topics.is_empty() {
+        owed.send(&whole(&|_, _| ErrorCode::None.code()));
+        return;
+    }
+    let answer = move |asked: Asked| match asked {
+        Ok(Response::OffsetCommit(answer)) => {
+            let mut codes: BTreeMap<(String, i32), i16> = BTreeMap::new();
+            for topic in &answer.topics {
+                for partition in &topic.partitions {
+                    codes.insert((topic.name.to_string(), partition.partition_index), partition.error_code);
+                }
+            }
+            let missing = ErrorCode::UnknownServerError.code();
+            owed.send(&whole(&|topic, p| codes.get(&(topic.to_owned(), p)).copied().unwrap_or(missing)));
+        }
+        Ok(_) => tracing::error!("the group coordinator answered another question"),
+        Err(error) => owed.send(&whole(&|_, _| error.code())),
+    };
+    groups::ask(call, &group, Request::OffsetCommit(request), Box::new(answer));
+}
+
+pub(super) fn offset_fetch(call: &Call<'_>, request: OffsetFetchRequest, owed: Owed) {
+    let require_stable = request.require_stable;
+    let asked = if call.version >= 8 {
+        request.groups
+    } else {
+        let topics = request.topics.map(|topics| {
+            let topic = |t: andiron_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic| {
+                OffsetFetchRequestTopics::default().with_name(t.name).with_partition_indexes(t.partition_indexes)
+            };
+            topics.into_iter().map(topic).collect()
+        });
+        vec![OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics)]
+    };
+    let gather = Gather::new(asked.len(), move |groups: Vec<OffsetFetchResponseGroup>| {
+        if owed.version >= 8 {
+            owed.send(&OffsetFetchResponse::default().with_groups(groups));
+        } else {
+            let version = owed.version;
+            owed.send(&single_group(groups.into_iter().next().unwrap_or_default(), version));
+        }
+    });
+    for (place, group) in asked.into_iter().enumerate() {
+        let (id, gather) = (group.group_id.clone(), gather.clone());
+        let name = id.clone();
+        let refused = move |error: ErrorCode| {
+            OffsetFetchResponseGroup::default().with_group_id(name).with_error_code(error.code())
+        };
+        if !authorize(&call.session.principal, Operation::Describe, Resource::Group(&id)) {
+            gather.put(place, refused(ErrorCode::GroupAuthorizationFailed));
+            continue;
+        }
+        let answer = move |asked: Asked| match asked {
+            Ok(Response::OffsetFetch(answer)) => gather.put(place, answer),
+            Ok(_) => gather.put(place, refused(ErrorCode::UnknownServerError)),
+            Err(error) => gather.put(place, refused(error)),
+        };
+        groups::ask(call, &id, Request::OffsetFetch(GroupOffsets { group, require_stable }), Box::new(answer));
+    }
+}
+
+/// The shape of the answer before version 8, when a request named one group.
+fn single_group(group: OffsetFetchResponseGroup, version: i16) -> OffsetFetchResponse {
+    let topics = group.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.into_iter().map(|p| {
+            OffsetFetchResponsePartition::default()
+                .with_partition_index(p.partition_index)
+                .with_committed_offset(p.committed_offset)
+                .with_committed_leader_epoch(p.committed_leader_epoch)
+                .with_metadata(p.metadata)
+                .with_error_code(p.error_code)
+        });
+        OffsetFetchResponseTopic::default().with_name(topic.name).with_partitions(partitions.collect())
+    });
+    let answer = OffsetFetchResponse::default().with_topics(topics.collect());
+    if version >= 2 { answer.with_error_code(group.error_code) } else { answer }
+}
+
+pub(super) fn describe(call: &Call<'_>, request: DescribeGroupsRequest, owed: Owed) {
+    let operations = request.include_authorized_operations;
+    let gather = Gather::new(request.groups.len(), move |groups: Vec<describe_groups_response::DescribedGroup>| {
+        owed.send(&DescribeGroupsResponse::default().with_groups(groups));
+    });
+    for (place, group) in request.groups.into_iter().enumerate() {
+        let (gather, name) = (gather.clone(), group.clone());
+        let refused = move |error: ErrorCode| {
+            describe_groups_response::DescribedGroup::default().with_group_id(name).with_error_code(error.code())
+        };
+        if !authorize(&call.session.principal, Operation::Describe, Resource::Group(&group)) {
+            gather.put(place, refused(ErrorCode::GroupAuthorizationFailed));
+            continue;
+        }
+        let answer = move |asked: Asked| match asked {
+            Ok(Response::DescribeGroups(mut answer)) => {
+                let described = answer.groups.pop().unwrap_or_else(|| refused(ErrorCode::UnknownServerError));
+                gather.put(place, described);
+            }
+            Ok(_) => gather.put(place, refused(ErrorCode::UnknownServerError)),
+            Err(error) => gather.put(place, refused(error)),
+        };
+        let one = DescribeGroupsRequest::default()
+            .with_groups(vec![group.clone()])
+            .with_include_authorized_operations(operations);
+        groups::ask(call, &group, Request::DescribeGroups(one), Box::new(answer));
+    }
+}
+
+pub(super) fn delete(call: &Call<'_>, request: DeleteGroupsRequest, owed: Owed) {
+    let gather = Gather::new(request.groups_names.len(), move |results: Vec<delete_groups_response::DeletableGroupResult>| {
+        owed.send(&DeleteGroupsResponse::default().with_results(results));
+    });
+    for (place, group) in request.groups_names.into_iter().enumerate() {
+        let (gather, name) = (gather.clone(), group.clone());
+        let refused = move |error: ErrorCode| {
+            delete_groups_response::DeletableGroupResult::default().with_group_id(name).with_error_code(error.code())
+        };
+        if !authorize(&call.session.principal, Operation::Delete, Resource::Group(&group)) {
+            gather.put(place, refused(ErrorCode::GroupAuthorizationFailed));
+            continue;
+        }
+        let answer = move |asked: Asked| match asked {
+            Ok(Response::DeleteGroups(mut answer)) => {
+                let result = answer.results.pop().unwrap_or_else(|| refused(ErrorCode::UnknownServerError));
+                gather.put(place, result);
+            }
+            Ok(_) => gather.put(place, refused(ErrorCode::UnknownServerError)),
+            Err(error) => gather.put(place, refused(error)),
+        };
+        let one = DeleteGroupsRequest::default().with_groups_names(vec![group.clone()]);
+        groups::ask(call, &group, Request::DeleteGroups(one), Box::new(answer));
+    }
+}
+
+/// Every coordinator lists its own groups.
+pub(super) fn list(call: &Call<'_>, request: ListGroupsRequest, owed: Owed) {
+    let coordinators = groups::coordinators(call.node);
+    let gather = Gather::new(coordinators.len(), move |answers: Vec<ListGroupsResponse>| {
+        let error = answers.iter().map(|a| a.error_code).find(|code| *code != 0).unwrap_or(0);
+        let mut groups: Vec<_> = answers.into_iter().flat_map(|a| a.groups).collect();
+        groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));
+        owed.send(&ListGroupsResponse::default().with_error_code(error).with_groups(groups));
+    });
+    for (place, coordinator) in coordinators.into_iter().enumerate() {
+        let gather = gather.clone();
+        let answer = move |asked: Asked| match asked {
+            Ok(Response::ListGroups(answer)) => gather.put(place, answer),
+            Ok(_) => gather.put(place, ListGroupsResponse::default()),
+            Err(error) => gather.put(place, ListGroupsResponse::default().with_error_code(error.code())),
+        };
+        coordinator.ask(call, Request::ListGroups(request.clone()), Box::new(answer));
+    }
+}
+
+/// Puts the parts of an answer together that come one by one, in whatever order.
+struct Gather<T>(Arc<Mutex<Gathering<T>>>);
+
+struct Gathering<T> {
+    parts: Vec<Option<T>>,
+    missing: usize,
+    done: Option<Box<dyn FnOnce(Vec<T>) + Send>>,
+}
+
+impl<T> Clone for Gather<T> {
+    fn clone(&self) -> Self {
+        Gather(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Gather<T> {
+    fn new(count: usize, done: impl FnOnce(Vec<T>) + Send + 'static) -> Gather<T> {
+        let mut gathering =
+            Gathering { parts: (0..count).map(|_| None).collect(), missing: count, done: Some(Box::new(done)) };
+        if count == 0
+            && let Some(done) = gathering.done.take()
+        {
+            done(Vec::new());
+        }
+        Gather(Arc::new(Mutex::new(gathering)))
+    }
+
+    fn put(&self, place: usize, part: T) {
+        let finished = {
+            let mut gathering = self.0.lock();
+            if let Some(slot) = gathering.parts.get_mut(place) {
+                *slot = Some(part);
+            }
+            gathering.missing = gathering.missing.saturating_sub(1);
+            if gathering.missing > 0 {
+                return;
+            }
+            gathering.done.take().map(|done| (done, std::mem::take(&mut gathering.parts)))
+        };
+        if let Some((done, parts)) = finished {
+            done(parts.into_iter().flatten().collect());
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A running node: binds first, so that a port in use is told before anything is opened; then opens the node, gives it
+//! its threads (fdatasync, deadlines, the log's housekeeping) and opens the doors.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use andiron_broker::config::{BrokerConfig, Listener};
+use andiron_broker::{Door, Node, RealDisk};
+
+use crate::limits::{DRAIN_MS_MAX, SYNC_THREADS, TIMER_SLEEP_MS_MAX};
+use crate::net::{self, Context, Listening};
+use crate::{StartError, now_ms};
+
+/// Where a door can be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The listener's name: `PLAINTEXT`, `CONTROLLER`.
+    pub listener: String,
+    /// The host that clients are told.
+    pub host: String,
+    /// The port, also when port 0 was asked for.
+    pub port: u16,
+}
+
+/// A node with its doors open.
+pub struct Running {
+    /// Its doors.
+    pub addresses: Vec<Address>,
+    node: Arc<Node>,
+    draining: watch::Sender<bool>,
+    accepting: Vec<tokio::task::JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// The node itself, for other doors into the same process.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// The port of the first listener for clients.
+    pub fn port(&self) -> u16 {
+        self.addresses.iter().find(|a| a.listener != "CONTROLLER").map_or(0, |a| a.port)
+    }
+
+    /// Closes the doors, answers what can be answered, brings everything to the disk and leaves the mark of a clean stop.
+    pub async fn shutdown(self) {
+        let Running { node, draining, accepting, helpers, .. } = self;
+        let _ = draining.send(true);
+        for task in accepting {
+            let _ = task.await;
+        }
+        node.drain(now_ms());
+        // Every reader holds a receiver until its connection has ended.
+        let _ = tokio::time::timeout(Duration::from_millis(DRAIN_MS_MAX), draining.closed()).await;
+        let closed = tokio::task::spawn_blocking(move || {
+            node.stop();
+            for helper in helpers {
+                if helper.join().is_err() {
+                    tracing::error!("a helper thread ended badly");
+                }
+            }
+            node.close(now_ms());
+        });
+        if closed.await.is_err() {
+            tracing::error!("the node was not closed cleanly");
+        }
+    }
+}
+
+/// Starts a node within the current runtime.
+pub fn start(config: BrokerConfig) -> Result<Running, StartError> {
+    let mut config = config;
+    let mut doors = Vec::new();
+    for listener in &config.listeners {
+        doors.push((listener.clone(), net::bind(listener)?));
+    }
+    let addresses: Vec<Address> = doors.iter().map(|(listener, at)| address(&config, listener, at)).collect();
+    config.resolve_ports(addresses.iter().map(|a| (a.listener.clone(), a.port)).collect());
+    let disk = Arc::new(RealDisk::new());
+    let node = Node::open(config, disk, now_ms())?;
+    let (draining, drained) = watch::channel(false);
+    let helpers = helpers(&node)?;
+    let mut accepting = Vec::new();
+    for (listener, at) in doors {
+        let door = if node.config().is_controller_listener(&listener.name) { Door::Controller } else { Door::Broker };
+        for socket in at.sockets {
+            let socket = tokio::net::TcpListener::from_std(socket).map_err(StartError::Socket)?;
+            let context = Context {
+                node: Arc::clone(&node),
+                listener: Arc::from(listener.name.as_str()),
+                door,
+                request_bytes_max: node.config().socket_request_max_bytes,
+                draining: drained.clone(),
+            };
+            accepting.push(tokio::spawn(net::accept(socket, context)));
+        }
+    }
+    Ok(Running { addresses, node, draining, accepting, helpers })
+}
+
+fn address(config: &BrokerConfig, listener: &Listener, at: &Listening) -> Address {
+    Address { listener: listener.name.clone(), host: config.advertised_host(listener), port: at.port }
+}
+
+fn helpers(node: &Arc<Node>) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let mut helpers = Vec::new();
+    for number in 0..SYNC_THREADS {
+        helpers.push(helper(format!("andiron-sync-{number}"), node, |node| node.run_syncs(&now_ms))?);
+    }
+    helpers.push(helper("andiron-timer".to_owned(), node, |node| {
+        while node.is_running() {
+            let now = now_ms();
+            let sleep = (node.tick(now) - now_ms()).clamp(0, TIMER_SLEEP_MS_MAX);
+            node.sleep_until_alarm(Duration::from_millis(sleep.unsigned_abs()));
+        }
+    })?);
+    helpers.push(helper("andiron-keeper".to_owned(), node, |node| {
+        while node.is_running() {
+            let now = now_ms();
+            let sleep = (node.keep_house(now) - now_ms()).max(1);
+            node.sleep_until_stopped(Duration::from_millis(sleep.unsigned_abs()));
+        }
+    })?);
+    Ok(helpers)
+}
+
+fn helper(
+    name: String,
+    node: &Arc<Node>,
+    work: impl FnOnce(&Arc<Node>) + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    let node = Arc::clone(node);
+    std::thread::Builder::new().name(name).spawn(move || work(&node)).map_err(StartError::Thread)
+}
