@@ -1,0 +1,417 @@
+//! One partition: its log and its place in replication, stepped together under one lock. What a step asks for (answers to
+//! pay, readers to wake, a machine to tell) is done after the lock is gone.
+
+use std::sync::atomic::AtomicU8;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use andiron_protocol::{ErrorCode, Uuid};
+use andiron_replication::partition::{Acks, Effect, Event, Leadership, Partition, Refusal};
+use andiron_storage::{
+    AppendError, AppendOrigin, Appended, DeletedFiles, Log, LogConfig, LogError, ReadError, TimestampAndOffset,
+};
+
+use crate::answer::Part;
+use crate::handlers::{DelayedFetch, DelayedProduce};
+use crate::limits::FETCH_WAITERS_MAX;
+use crate::sync::SyncQueue;
+
+/// Who waits for an append to be committed.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    pub(crate) produce: Arc<DelayedProduce>,
+    pub(crate) place: usize,
+}
+
+/// A state machine whose log this partition is.
+pub(crate) trait Hosted: Send + Sync {
+    /// The log is committed up to here.
+    fn committed(&self, high_watermark: i64);
+}
+
+/// How far a reader may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Up to the high watermark.
+    Uncommitted,
+    /// Up to the first open transaction.
+    Committed,
+}
+
+/// Where a partition begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) log_start: i64,
+    pub(crate) high_watermark: i64,
+    pub(crate) last_stable: i64,
+    pub(crate) log_end: i64,
+    pub(crate) leader_epoch: i32,
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) bounds: Bounds,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) bytes: usize,
+}
+
+/// Why an append was refused.
+#[derive(Debug)]
+pub(crate) enum AppendRefused {
+    Partition(Refusal),
+    Log(AppendError),
+    Gone,
+}
+
+/// Why a read was refused.
+#[derive(Debug)]
+pub(crate) enum ReadRefused {
+    NotLeader,
+    /// The reader's epoch is older, or newer, than this leader's.
+    Epoch(ErrorCode),
+    Log(ReadError),
+}
+
+pub(crate) struct Shard {
+    pub(crate) topic: Arc<str>,
+    pub(crate) topic_id: Uuid,
+    pub(crate) partition: i32,
+    /// See [`SyncQueue`], which alone changes it.
+    pub(crate) sync_state: AtomicU8,
+    syncs: Option<Arc<SyncQueue>>,
+    core: Mutex<Core>,
+}
+
+struct Core {
+    /// None once the topic is deleted.
+    log: Option<Log>,
+    replica: Partition<Token>,
+    readers: Vec<Weak<DelayedFetch>>,
+    hosted: Option<Weak<dyn Hosted>>,
+}
+
+/// What is left to do after a step, without the lock.
+#[derive(Default)]
+struct After {
+    replies: Vec<Token>,
+    abandoned: Vec<Token>,
+    readers: Vec<Weak<DelayedFetch>>,
+    committed: Option<(Weak<dyn Hosted>, i64)>,
+}
+
+impl After {
+    fn run(self, now: i64) {
+        for token in self.replies {
+            token.produce.committed(token.place);
+        }
+        for token in self.abandoned {
+            token.produce.failed(token.place, ErrorCode::NotLeaderOrFollower);
+        }
+        if let Some((hosted, high_watermark)) = self.committed
+            && let Some(hosted) = hosted.upgrade()
+        {
+            hosted.committed(high_watermark);
+        }
+        for reader in self.readers {
+            if let Some(reader) = reader.upgrade() {
+                reader.try_complete(now);
+            }
+        }
+    }
+}
+
+impl Core {
+    fn step(&mut self, now: i64, event: Event<Token>, after: &mut After) {
+        let mut effects = Vec::new();
+        self.replica.step(now, event, &mut effects);
+        for effect in effects {
+            match effect {
+                Effect::HighWatermark(high_watermark) => {
+                    after.readers.append(&mut self.readers);
+                    if let Some(hosted) = &self.hosted {
+                        after.committed = Some((Weak::clone(hosted), high_watermark));
+                    }
+                }
+                Effect::Reply { token } => after.replies.push(token),
+                Effect::Abandon { token } => after.abandoned.push(token),
+                // There is one replica: nobody follows, and the in-sync set is what it is.
+                Effect::WakeFetchers | Effect::AlterIsr { .. } => {}
+            }
+        }
+    }
+
+    fn bounds(&self) -> Option<Bounds> {
+        let log = self.log.as_ref()?;
+        let high_watermark = self.replica.high_watermark();
+        Some(Bounds {
+            log_start: log.log_start_offset(),
+            high_watermark,
+            last_stable: log.last_stable_offset(high_watermark),
+            log_end: log.log_end_offset(),
+            leader_epoch: self.replica.leader_epoch()?,
+        })
+    }
+}
+
+impl Shard {
+    /// A partition whose log has been opened; it leads nothing yet. Without a queue nothing waits for fdatasync.
+    pub(crate) fn new(
+        log: Log,
+        topic_id: Uuid,
+        replica: Partition<Token>,
+        syncs: Option<Arc<SyncQueue>>,
+    ) -> Arc<Shard> {
+        let name = log.partition().clone();
+        Arc::new(Shard {
+            topic: name.topic,
+            topic_id,
+            partition: name.partition,
+            sync_state: AtomicU8::new(0),
+            syncs,
+            core: Mutex::new(Core { log: Some(log), replica, readers: Vec::new(), hosted: None }),
+        })
+    }
+
+    /// This node leads from now on. What is in the log and not known to be on disk counts when it is.
+    pub(crate) fn lead(self: &Arc<Self>, now: i64, leadership: Leadership, checkpointed: i64) -> Result<(), LogError> {
+        let mut after = After::default();
+        {
+            let mut core = self.core.lock();
+            let Some(log) = core.log.as_mut() else { return Ok(()) };
+            let log_end = log.log_end_offset();
+            if log.latest_epoch().is_none_or(|epoch| epoch < leadership.epoch) {
+                log.assign_epoch(leadership.epoch, log_end)?;
+            }
+            let durable = log.synced_offset();
+            let high_watermark = checkpointed.max(log.log_start_offset());
+            core.step(now, Event::Lead { leadership, log_end, durable, high_watermark }, &mut after);
+        }
+        after.run(now);
+        self.ask_for_sync();
+        Ok(())
+    }
+
+    /// The machine that lives on this log.
+    pub(crate) fn host(&self, hosted: Weak<dyn Hosted>) {
+        self.core.lock().hosted = Some(hosted);
+    }
+
+    fn ask_for_sync(self: &Arc<Self>) {
+        if let Some(syncs) = &self.syncs {
+            syncs.push(self);
+        }
+    }
+
+    /// Appends batches and, with acks=all, leaves `token` waiting for them to be committed.
+    pub(crate) fn append(
+        self: &Arc<Self>,
+        now: i64,
+        batches: &[u8],
+        origin: AppendOrigin,
+        isr_min: usize,
+        token: Option<Token>,
+    ) -> Result<Appended, AppendRefused> {
+        let mut after = After::default();
+        let appended = {
+            let mut core = self.core.lock();
+            let acks = if token.is_some() { Acks::All } else { Acks::Leader };
+            let epoch = core.replica.check_append(acks, isr_min).map_err(AppendRefused::Partition)?;
+            let Some(log) = core.log.as_mut() else { return Err(AppendRefused::Gone) };
+            let appended = log.append_as_leader(batches, epoch, origin, now).map_err(AppendRefused::Log)?;
+            let end = log.log_end_offset();
+            core.step(now, Event::Appended { end, token }, &mut after);
+            appended
+        };
+        self.ask_for_sync();
+        after.run(now);
+        Ok(appended)
+    }
+
+    /// Makes what was appended durable. Runs on a helper thread; the lock is free while the disk works.
+    pub(crate) fn sync(self: &Arc<Self>, now: &dyn Fn() -> i64) {
+        let ticket = match self.core.lock().log.as_mut() {
+            Some(log) => log.sync_ticket(),
+            None => return,
+        };
+        let Some(ticket) = ticket else {
+            // Nothing to write out, yet what the log knows to be durable may be news to the partition.
+            let mut after = After::default();
+            {
+                let mut core = self.core.lock();
+                let to = core.log.as_ref().map_or(0, Log::synced_offset);
+                core.step(now(), Event::Synced { to }, &mut after);
+            }
+            after.run(now());
+            return;
+        };
+        let result = ticket.run();
+        let mut after = After::default();
+        {
+            let mut core = self.core.lock();
+            match result {
+                Ok(()) => {
+                    if let Some(log) = core.log.as_mut() {
+                        log.synced(&ticket);
+                    }
+                    core.step(now(), Event::Synced { to: ticket.end_offset() }, &mut after);
+                }
+                Err(error) => {
+                    tracing::error!(topic = %self.topic, partition = self.partition, %error, "cannot sync the log; it takes no more");
+                    if let Some(log) = core.log.as_mut() {
+                        log.set_offline();
+                    }
+                    core.step(now(), Event::Resign, &mut after);
+                }
+            }
+        }
+        after.run(now());
+    }
+
+    /// Reads from `offset` on.
+    pub(crate) fn read(
+        &self,
+        offset: i64,
+        bytes_max: usize,
+        isolation: Isolation,
+        at_least_one: bool,
+        reader_epoch: Option<i32>,
+    ) -> Result<Read, ReadRefused> {
+        let core = self.core.lock();
+        let (Some(log), Some(bounds)) = (core.log.as_ref(), core.bounds()) else { return Err(ReadRefused::NotLeader) };
+        check_epoch(bounds.leader_epoch, reader_epoch).map_err(ReadRefused::Epoch)?;
+        let below = match isolation {
+            Isolation::Uncommitted => bounds.high_watermark,
+            Isolation::Committed => bounds.last_stable,
+        };
+        let outcome = log.read(offset, bytes_max, below, at_least_one).map_err(ReadRefused::Log)?;
+        let parts = outcome
+            .ranges
+            .into_iter()
+            .map(|range| Part::File { file: range.file, position: range.position, len: range.len })
+            .collect();
+        Ok(Read { bounds, parts, bytes: outcome.len })
+    }
+
+    /// Bytes of the batches from `offset` on, for a machine that reads its own log.
+    pub(crate) fn read_batches(&self, offset: i64, bytes_max: usize) -> Result<bytes::Bytes, ReadRefused> {
+        let core = self.core.lock();
+        let Some(log) = core.log.as_ref() else { return Err(ReadRefused::NotLeader) };
+        log.read_batches(offset, bytes_max).map_err(ReadRefused::Log)
+    }
+
+    /// Has `reader` woken when more can be read. False when too many wait here already.
+    pub(crate) fn wait(&self, reader: &Arc<DelayedFetch>) -> bool {
+        let mut core = self.core.lock();
+        if core.readers.len() >= FETCH_WAITERS_MAX {
+            core.readers.retain(|waiting| waiting.strong_count() > 0);
+            if core.readers.len() >= FETCH_WAITERS_MAX {
+                return false;
+            }
+        }
+        core.readers.push(Arc::downgrade(reader));
+        true
+    }
+
+    /// `reader` waits no more.
+    pub(crate) fn forget(&self, reader: &DelayedFetch) {
+        let mut core = self.core.lock();
+        core.readers.retain(|waiting| !std::ptr::eq(waiting.as_ptr(), reader));
+    }
+
+    /// Where the partition begins and ends; none if this node does not lead it.
+    pub(crate) fn bounds(&self) -> Option<Bounds> {
+        self.core.lock().bounds()
+    }
+
+    /// Everything before it is committed.
+    pub(crate) fn high_watermark(&self) -> i64 {
+        self.core.lock().replica.high_watermark()
+    }
+
+    /// The end of the log.
+    pub(crate) fn log_end(&self) -> i64 {
+        self.core.lock().log.as_ref().map_or(0, Log::log_end_offset)
+    }
+
+    /// The first record at or after a point in time, or the one with the greatest timestamp.
+    pub(crate) fn by_time(&self, timestamp: Option<i64>) -> Result<Option<TimestampAndOffset>, ReadRefused> {
+        let core = self.core.lock();
+        let Some(log) = core.log.as_ref() else { return Err(ReadRefused::NotLeader) };
+        let found = match timestamp {
+            Some(timestamp) => log.offset_for_timestamp(timestamp),
+            None => log.max_timestamp(),
+        };
+        found.map_err(|e| ReadRefused::Log(ReadError::Log(e)))
+    }
+
+    /// (epoch, end offset) of the greatest epoch not above `epoch`.
+    pub(crate) fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        self.core.lock().log.as_ref().and_then(|log| log.end_offset_for_epoch(epoch))
+    }
+
+    /// Moves the log's start up to `offset`.
+    pub(crate) fn delete_records(&self, offset: i64, now: i64) -> Result<i64, LogError> {
+        let mut core = self.core.lock();
+        match core.log.as_mut() {
+            Some(log) => log.delete_records(offset, now),
+            None => Ok(-1),
+        }
+    }
+
+    /// New settings, effective at once.
+    pub(crate) fn set_config(&self, config: LogConfig) {
+        if let Some(log) = self.core.lock().log.as_mut()
+            && *log.config() != config
+        {
+            log.set_config(config);
+        }
+    }
+
+    /// Retention, and the forgetting of producers that are silent.
+    pub(crate) fn keep_house(&self, now: i64) -> Result<Option<DeletedFiles>, LogError> {
+        let mut core = self.core.lock();
+        let high_watermark = core.replica.high_watermark();
+        let Some(log) = core.log.as_mut() else { return Ok(None) };
+        log.expire_producers(now);
+        log.delete_old_segments(high_watermark, now)
+    }
+
+    /// (recovery point, high watermark, log start), for the checkpoints.
+    pub(crate) fn checkpoint(&self) -> Option<(i64, i64, i64)> {
+        let core = self.core.lock();
+        let log = core.log.as_ref()?;
+        Some((log.synced_offset(), core.replica.high_watermark(), log.log_start_offset()))
+    }
+
+    /// Brings everything to the disk at the end of a run.
+    pub(crate) fn close(&self) -> Result<(), LogError> {
+        match self.core.lock().log.as_mut() {
+            Some(log) => log.close_clean(),
+            None => Ok(()),
+        }
+    }
+
+    /// The topic is gone: whoever waits is told, and the log is handed out to be removed.
+    pub(crate) fn retire(&self, now: i64) -> Option<Log> {
+        let mut after = After::default();
+        let log = {
+            let mut core = self.core.lock();
+            core.step(now, Event::Resign, &mut after);
+            after.readers.append(&mut core.readers);
+            core.log.take()
+        };
+        after.run(now);
+        log
+    }
+}
+
+/// Kafka's fencing of readers by leader epoch.
+pub(crate) fn check_epoch(ours: i32, theirs: Option<i32>) -> Result<(), ErrorCode> {
+    match theirs {
+        Some(theirs) if theirs >= 0 && theirs < ours => Err(ErrorCode::FencedLeaderEpoch),
+        Some(theirs) if theirs > ours => Err(ErrorCode::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}
