@@ -102,7 +102,7 @@ struct After {
 }
 
 impl After {
-    fn run(self, now: i64) {
+    fn run(self, shard: &Shard, now: i64) {
         for token in self.replies {
             token.produce.committed(token.place);
         }
@@ -116,7 +116,7 @@ impl After {
         }
         for reader in self.readers {
             if let Some(reader) = reader.upgrade() {
-                reader.try_complete(now);
+                reader.try_complete(shard, now);
             }
         }
     }
@@ -188,7 +188,7 @@ impl Shard {
             let high_watermark = checkpointed.max(log.log_start_offset());
             core.step(now, Event::Lead { leadership, log_end, durable, high_watermark }, &mut after);
         }
-        after.run(now);
+        after.run(self, now);
         self.ask_for_sync();
         Ok(())
     }
@@ -225,7 +225,11 @@ impl Shard {
             appended
         };
         self.ask_for_sync();
-        after.run(now);
+        if origin != AppendOrigin::Client {
+            // The machine itself appends and asks for the high watermark when it is done; it cannot be told in between.
+            after.committed = None;
+        }
+        after.run(self, now);
         Ok(appended)
     }
 
@@ -243,7 +247,7 @@ impl Shard {
                 let to = core.log.as_ref().map_or(0, Log::synced_offset);
                 core.step(now(), Event::Synced { to }, &mut after);
             }
-            after.run(now());
+            after.run(self, now());
             return;
         };
         let result = ticket.run();
@@ -266,7 +270,7 @@ impl Shard {
                 }
             }
         }
-        after.run(now());
+        after.run(self, now());
     }
 
     /// Reads from `offset` on.
@@ -402,7 +406,7 @@ impl Shard {
             after.readers.append(&mut core.readers);
             core.log.take()
         };
-        after.run(now);
+        after.run(self, now);
         log
     }
 }

@@ -43,8 +43,7 @@ pub(super) fn handle(call: &Call<'_>, request: ApiVersionsRequest, owed: Owed, t
     }
     let mut answer = ApiVersionsResponse::default().with_api_keys(keys(table));
     if call.version >= 3 {
-        let image = call.node.image();
-        let features = call.node.features(&image);
+        let features = call.node.features(&call.node.snapshot().image);
         let supported = |f: &crate::node::Feature| {
             // Before version 4 clients take a minimum of 0 for a mistake, so Kafka leaves such features out there.
             (call.version >= 4 || f.supported_min > 0).then(|| {

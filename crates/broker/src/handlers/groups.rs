@@ -84,7 +84,7 @@ pub(super) fn leave(call: &Call<'_>, request: LeaveGroupRequest, owed: Owed) {
 
 /// Partitions that do not exist are answered here, the others by the coordinator; the answer keeps the request's order.
 pub(super) fn offset_commit(call: &Call<'_>, mut request: OffsetCommitRequest, owed: Owed) {
-    let image = call.node.image();
+    let snapshot = call.node.snapshot();
     let order: Vec<OffsetCommitRequestTopic> = request.topics.clone();
     let mut unknown: BTreeMap<(String, i32), ErrorCode> = BTreeMap::new();
     for topic in &mut request.topics {
@@ -93,7 +93,7 @@ pub(super) fn offset_commit(call: &Call<'_>, mut request: OffsetCommitRequest, o
         topic.partitions.retain(|partition| {
             let error = if !allowed {
                 ErrorCode::TopicAuthorizationFailed
-            } else if call.node.partition_exists(&image, &name, partition.partition_index) {
+            } else if call.node.partition_exists(&snapshot, &name, partition.partition_index) {
                 return true;
             } else {
                 ErrorCode::UnknownTopicOrPartition

@@ -1,0 +1,239 @@
+//! What a node is started with, in the types that the rest of this room works with. The keys, their defaults and what they
+//! may be are the metadata room's tables; here they are read once, or, where they may change while the node runs, laid
+//! under the image's dynamic configs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use andiron_coordinator::GroupConfig;
+use andiron_metadata::config::{self, Effective, properties};
+use andiron_metadata::image::{Image, Resource, ResourceKind};
+use andiron_protocol::batch::TimestampType;
+use andiron_protocol::compression::Codec;
+use andiron_storage::{CompressionType, LogConfig};
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is no properties file.
+    #[error("{0}")]
+    Syntax(String),
+    /// A setting is missing, wrong, or does not go together with another.
+    #[error(transparent)]
+    Settings(#[from] config::ConfigError),
+    /// A listener that cannot be understood.
+    #[error("Invalid value {0} for configuration {1}: expected NAME://host:port")]
+    Listener(String, &'static str),
+}
+
+/// Where to listen, or where clients are told to connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The listener's name.
+    pub name: String,
+    /// The host; empty for all addresses.
+    pub host: String,
+    /// The port; 0 for any.
+    pub port: u16,
+}
+
+impl Listener {
+    fn parse(text: &str, key: &'static str) -> Result<Listener, ConfigError> {
+        let wrong = || ConfigError::Listener(text.to_owned(), key);
+        let (name, address) = text.trim().split_once("://").ok_or_else(wrong)?;
+        let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+        let port = port.parse().map_err(|_| wrong())?;
+        Ok(Listener { name: name.to_owned(), host: host.trim_matches(['[', ']']).to_owned(), port })
+    }
+}
+
+/// What a node is started with.
+#[derive(Debug, Clone)]
+pub struct BrokerConfig {
+    /// All settings by key.
+    pub settings: Arc<config::BrokerConfig>,
+    /// Keys in the file that mean nothing here.
+    pub warnings: Vec<String>,
+    /// `node.id`
+    pub node_id: i32,
+    /// `listeners`
+    pub listeners: Vec<Listener>,
+    /// `log.dirs`
+    pub log_dirs: Vec<PathBuf>,
+    /// `metadata.log.dir`, else the first of `log.dirs`
+    pub metadata_log_dir: PathBuf,
+    /// `socket.request.max.bytes`
+    pub socket_request_max_bytes: usize,
+    /// `andiron.fsync`: whether acks=all and the high watermark wait for fdatasync.
+    pub fsync: bool,
+    pub(crate) fetch_max_bytes: usize,
+    pub(crate) auto_create_topics_enable: bool,
+    pub(crate) delete_topic_enable: bool,
+    pub(crate) offsets_topic_partitions: i32,
+    pub(crate) offsets_topic_replication_factor: i16,
+    pub(crate) offsets_topic_segment_bytes: i32,
+    pub(crate) retention_check_interval_ms: i64,
+    pub(crate) high_watermark_checkpoint_interval_ms: i64,
+    pub(crate) flush_checkpoint_interval_ms: i64,
+    advertised: Vec<Listener>,
+    controller_listeners: Vec<String>,
+}
+
+impl BrokerConfig {
+    /// Reads a properties text, or takes what holds without a file; `overrides` stand over it.
+    pub fn from_properties(
+        text: Option<&str>,
+        overrides: Vec<(String, String)>,
+    ) -> Result<BrokerConfig, ConfigError> {
+        let file = match text {
+            Some(text) => Some(properties::parse(text).map_err(|e| ConfigError::Syntax(e.to_string()))?),
+            None => None,
+        };
+        let (settings, warnings) = config::BrokerConfig::new(file, overrides)?;
+        BrokerConfig::new(settings, warnings)
+    }
+
+    fn new(settings: config::BrokerConfig, warnings: Vec<String>) -> Result<BrokerConfig, ConfigError> {
+        let parsed = |urls: Vec<String>, key: &'static str| -> Result<Vec<Listener>, ConfigError> {
+            urls.iter().map(|url| Listener::parse(url, key)).collect()
+        };
+        let bytes = |key: &str| usize::try_from(settings.long(key)).unwrap_or(usize::MAX);
+        Ok(BrokerConfig {
+            node_id: settings.node_id(),
+            listeners: parsed(settings.list("listeners"), "listeners")?,
+            advertised: parsed(settings.advertised_listeners(), "advertised.listeners")?,
+            controller_listeners: settings.list("controller.listener.names"),
+            log_dirs: settings.log_dirs().iter().map(PathBuf::from).collect(),
+            metadata_log_dir: PathBuf::from(settings.metadata_log_dir()),
+            socket_request_max_bytes: bytes("socket.request.max.bytes"),
+            fsync: settings.bool("andiron.fsync"),
+            fetch_max_bytes: bytes("fetch.max.bytes"),
+            auto_create_topics_enable: settings.bool("auto.create.topics.enable"),
+            delete_topic_enable: settings.bool("delete.topic.enable"),
+            offsets_topic_partitions: settings.int("offsets.topic.num.partitions"),
+            offsets_topic_replication_factor: i16::try_from(settings.int("offsets.topic.replication.factor"))
+                .unwrap_or(1),
+            offsets_topic_segment_bytes: settings.int("offsets.topic.segment.bytes"),
+            retention_check_interval_ms: settings.long("log.retention.check.interval.ms"),
+            high_watermark_checkpoint_interval_ms: settings.long("replica.high.watermark.checkpoint.interval.ms"),
+            flush_checkpoint_interval_ms: settings.long("log.flush.offset.checkpoint.interval.ms"),
+            settings: Arc::new(settings),
+            warnings,
+        })
+    }
+
+    /// The ports that were found for listeners with port 0, and the name to advertise for listeners on all addresses.
+    pub fn resolve(&mut self, ports: &[(String, u16)], host: &str) {
+        let found = |name: &str| ports.iter().find(|(n, _)| n == name).map(|(_, port)| *port);
+        for listener in self.listeners.iter_mut().chain(&mut self.advertised) {
+            if listener.port == 0 {
+                listener.port = found(&listener.name).unwrap_or(0);
+            }
+        }
+        for advertised in &mut self.advertised {
+            if advertised.host.is_empty() || advertised.host == "0.0.0.0" || advertised.host == "::" {
+                advertised.host = host.to_owned();
+            }
+        }
+    }
+
+    /// Whether this listener is the controller's.
+    pub fn is_controller_listener(&self, name: &str) -> bool {
+        self.controller_listeners.iter().any(|listener| listener == name)
+    }
+
+    /// Where clients of a listener are told to connect.
+    pub fn advertised(&self, listener: &str) -> (String, u16) {
+        let own = self.advertised.iter().chain(&self.listeners).find(|l| l.name == listener);
+        own.map_or((String::new(), 0), |l| {
+            let host = if l.host.is_empty() { "localhost".to_owned() } else { l.host.clone() };
+            (host, l.port)
+        })
+    }
+
+    /// What this node registers as the addresses of its broker, or of its controller.
+    pub(crate) fn endpoints(&self, controller: bool) -> Vec<Listener> {
+        let of_kind = |l: &&Listener| self.is_controller_listener(&l.name) == controller;
+        let with_address = |l: &Listener| {
+            let (host, port) = self.advertised(&l.name);
+            Listener { name: l.name.clone(), host, port }
+        };
+        self.listeners.iter().filter(of_kind).map(with_address).collect()
+    }
+
+    /// Whether what holds for a topic may have changed between two images.
+    pub(crate) fn configs_changed(&self, before: &Image, after: &Image, topic: &str) -> bool {
+        let node = self.node_id.to_string();
+        let resources = [
+            Resource::new(ResourceKind::TOPIC, topic),
+            Resource::new(ResourceKind::BROKER, ""),
+            Resource::new(ResourceKind::BROKER, &node),
+        ];
+        resources.iter().any(|resource| match (before.configs(resource), after.configs(resource)) {
+            (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
+            (None, None) => false,
+            _ => true,
+        })
+    }
+
+    /// The settings of a topic's logs, and its `min.insync.replicas`.
+    pub(crate) fn topic(&self, image: &Image, topic: &str) -> (LogConfig, usize) {
+        let effective = Effective::new(&self.settings, image);
+        let long = |name: &str| effective.topic_long(topic, name);
+        let bytes = |name: &str| u32::try_from(long(name)).unwrap_or(u32::MAX);
+        let policy = effective.topic(topic, "cleanup.policy").unwrap_or_default();
+        let timestamps = match effective.topic(topic, "message.timestamp.type").as_deref() {
+            Some("LogAppendTime") => TimestampType::LogAppendTime,
+            _ => TimestampType::CreateTime,
+        };
+        let defaults = LogConfig::default();
+        let log = LogConfig {
+            segment_bytes: bytes("segment.bytes"),
+            segment_ms: long("segment.ms"),
+            segment_index_bytes: bytes("segment.index.bytes"),
+            index_interval_bytes: bytes("index.interval.bytes"),
+            max_message_bytes: bytes("max.message.bytes"),
+            message_timestamp_type: timestamps,
+            message_timestamp_before_max_ms: long("message.timestamp.before.max.ms"),
+            message_timestamp_after_max_ms: long("message.timestamp.after.max.ms"),
+            compression_type: compression(&effective, topic),
+            delete: policy.split(',').any(|p| p.trim() == "delete"),
+            compact: policy.split(',').any(|p| p.trim() == "compact"),
+            retention_ms: long("retention.ms"),
+            retention_bytes: long("retention.bytes"),
+            file_delete_delay_ms: long("file.delete.delay.ms"),
+            producer_id_expiration_ms: match effective.broker_long("producer.id.expiration.ms") {
+                0 => defaults.producer_id_expiration_ms,
+                ms => ms,
+            },
+            ..defaults
+        };
+        (log, usize::try_from(long("min.insync.replicas")).unwrap_or(1))
+    }
+
+    /// The settings of group coordinators.
+    pub(crate) fn group_config(&self) -> GroupConfig {
+        let int = |key: &str| self.settings.int(key);
+        GroupConfig {
+            initial_rebalance_delay_ms: int("group.initial.rebalance.delay.ms"),
+            min_session_timeout_ms: int("group.min.session.timeout.ms"),
+            max_session_timeout_ms: int("group.max.session.timeout.ms"),
+            max_size: int("group.max.size"),
+            offset_metadata_max_bytes: int("offset.metadata.max.bytes"),
+            offsets_retention_ms: self.settings.long("offsets.retention.minutes").saturating_mul(60_000),
+            offsets_retention_check_interval_ms: self.settings.long("offsets.retention.check.interval.ms"),
+        }
+    }
+}
+
+fn compression(effective: &Effective<'_>, topic: &str) -> CompressionType {
+    let level = |name: &str| effective.topic(topic, name).and_then(|level| level.parse().ok());
+    match effective.topic(topic, "compression.type").as_deref() {
+        Some("uncompressed") => CompressionType::Codec(Codec::None, None),
+        Some("gzip") => CompressionType::Codec(Codec::Gzip, level("compression.gzip.level")),
+        Some("snappy") => CompressionType::Codec(Codec::Snappy, None),
+        Some("lz4") => CompressionType::Codec(Codec::Lz4, level("compression.lz4.level")),
+        Some("zstd") => CompressionType::Codec(Codec::Zstd, level("compression.zstd.level")),
+        _ => CompressionType::Producer,
+    }
+}

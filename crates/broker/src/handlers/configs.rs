@@ -1,0 +1,112 @@
+//! DescribeConfigs: what holds for a topic, a broker or a group, and where it is set.
+
+use andiron_metadata::config::{Effective, Entry, Kind, Source};
+use andiron_metadata::image::{Resource, ResourceKind};
+use andiron_protocol::ErrorCode;
+use andiron_protocol::kafka::protocol::StrBytes;
+use andiron_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use andiron_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use andiron_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+
+use super::{Call, Owed};
+use crate::authorize::{self, Operation, authorize};
+use crate::topics::Snapshot;
+
+pub(super) fn handle(call: &Call<'_>, request: DescribeConfigsRequest, owed: Owed) {
+    let snapshot = call.node.snapshot();
+    let documentation = call.version >= 3 && request.include_documentation;
+    let results = request.resources.iter().map(|asked| {
+        let blank = DescribeConfigsResult::default()
+            .with_resource_type(asked.resource_type)
+            .with_resource_name(asked.resource_name.clone());
+        match entries(call, &snapshot, asked) {
+            Ok(entries) => {
+                let wanted = |entry: &Entry| match &asked.configuration_keys {
+                    Some(keys) => keys.iter().any(|key| key.as_str() == entry.name),
+                    None => true,
+                };
+                let configs = entries.into_iter().filter(wanted);
+                blank.with_configs(
+                    configs.map(|e| told(e, request.include_synonyms, documentation, call.version)).collect(),
+                )
+            }
+            Err((error, message)) => blank
+                .with_error_code(error.code())
+                .with_error_message(message.map(StrBytes::from_string)),
+        }
+    });
+    let results = results.collect();
+    owed.send(&DescribeConfigsResponse::default().with_results(results));
+}
+
+type Refused = (ErrorCode, Option<String>);
+
+fn entries(call: &Call<'_>, snapshot: &Snapshot, asked: &DescribeConfigsResource) -> Result<Vec<Entry>, Refused> {
+    let name = asked.resource_name.as_str();
+    let resource = Resource::new(ResourceKind(asked.resource_type), name);
+    let config = call.node.config();
+    match resource.kind {
+        ResourceKind::TOPIC => {
+            if !authorize(&call.session.principal, Operation::DescribeConfigs, authorize::Resource::Topic(name)) {
+                return Err((ErrorCode::TopicAuthorizationFailed, None));
+            }
+            if let Some(reason) = andiron_metadata::controller::invalid_topic_name(name) {
+                return Err((ErrorCode::InvalidTopicException, Some(reason)));
+            }
+            if snapshot.image.topic(name).is_none() {
+                return Err((ErrorCode::UnknownTopicOrPartition, None));
+            }
+        }
+        ResourceKind::BROKER if !name.is_empty() && name != config.node_id.to_string() => {
+            let node = config.node_id;
+            let message = if name.parse::<i32>().is_ok() {
+                format!("Unexpected broker id, expected {node} or empty string, but received {name}")
+            } else {
+                format!("Broker id must be an integer, but it is: {name}")
+            };
+            return Err((ErrorCode::InvalidRequest, Some(message)));
+        }
+        // Nothing can be said of loggers and subscriptions yet: none are set.
+        ResourceKind::BROKER_LOGGER | ResourceKind::CLIENT_METRICS => return Ok(Vec::new()),
+        _ => {}
+    }
+    let described = Effective::new(&config.settings, &snapshot.image).describe(&resource);
+    described.ok_or_else(|| {
+        (ErrorCode::InvalidRequest, Some(format!("Unsupported resource type: {}", asked.resource_type)))
+    })
+}
+
+fn told(entry: Entry, synonyms: bool, documentation: bool, version: i16) -> DescribeConfigsResourceResult {
+    let synonym = |s: andiron_metadata::config::Synonym| {
+        DescribeConfigsSynonym::default()
+            .with_name(StrBytes::from_string(s.name))
+            .with_value(s.value.map(StrBytes::from_string))
+            .with_source(source(s.source))
+    };
+    let mut answer = DescribeConfigsResourceResult::default()
+        .with_name(StrBytes::from_static_str(entry.name))
+        .with_value(entry.value.map(StrBytes::from_string))
+        .with_read_only(entry.read_only)
+        .with_config_source(source(entry.source))
+        .with_is_sensitive(entry.sensitive);
+    if synonyms {
+        answer = answer.with_synonyms(entry.synonyms.into_iter().map(synonym).collect());
+    }
+    if version >= 3 {
+        answer = answer.with_config_type(kind(entry.kind));
+        if documentation {
+            answer = answer.with_documentation(Some(StrBytes::from_static_str(entry.doc)));
+        }
+    }
+    answer
+}
+
+fn source(source: Source) -> i8 {
+    source as i8
+}
+
+fn kind(kind: Kind) -> i8 {
+    kind as i8
+}

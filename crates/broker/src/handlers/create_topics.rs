@@ -1,0 +1,44 @@
+//! CreateTopics: the controller's matter; what a client may not ask for is refused here.
+
+use andiron_metadata::controller::{Request, Response};
+use andiron_protocol::Uuid;
+use andiron_protocol::messages::create_topics_response::CreatableTopicResult;
+use andiron_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
+
+use super::{Call, Owed};
+
+pub(super) fn handle(call: &Call<'_>, request: CreateTopicsRequest, owed: Owed) {
+    let ids = request.topics.iter().map(|_| Uuid::new_v4()).collect();
+    let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+    call.node.ask_controller(
+        call.now,
+        Request::CreateTopics { request, ids },
+        Box::new(move |answered| match answered {
+            Ok(Response::CreateTopics(answer)) => owed.send(&for_version(answer, owed.version)),
+            Ok(_) => tracing::error!("the controller answered another question"),
+            Err(error) => {
+                let refused = |name| CreatableTopicResult::default().with_name(name).with_error_code(error.code());
+                let answer = CreateTopicsResponse::default().with_topics(names.into_iter().map(refused).collect());
+                owed.send(&for_version(answer, owed.version));
+            }
+        }),
+    );
+}
+
+/// Java's admin client takes a missing list of configs from version 5 on for a broken answer.
+fn for_version(mut answer: CreateTopicsResponse, version: i16) -> CreateTopicsResponse {
+    for topic in &mut answer.topics {
+        if version >= 5 {
+            topic.configs.get_or_insert_default();
+        } else {
+            *topic = CreatableTopicResult::default()
+                .with_name(topic.name.clone())
+                .with_error_code(topic.error_code)
+                .with_error_message(topic.error_message.take());
+        }
+        if version < 7 {
+            topic.topic_id = Uuid::nil();
+        }
+    }
+    answer
+}

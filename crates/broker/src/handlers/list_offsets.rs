@@ -1,0 +1,85 @@
+//! ListOffsets: where a partition begins, ends, and what was written at or after a point in time.
+
+use andiron_protocol::ErrorCode;
+use andiron_protocol::messages::list_offsets_request::ListOffsetsPartition;
+use andiron_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use andiron_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+
+use super::{Call, Owed};
+use crate::authorize::{Operation, Resource, authorize};
+use crate::errors;
+use crate::shard::{Bounds, Shard, check_epoch};
+use crate::topics::TopicEntry;
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+/// What a partition answers: timestamp, offset, leader epoch; -1 where it has none.
+type Found = (i64, i64, i32);
+const UNKNOWN: Found = (-1, -1, -1);
+
+pub(super) fn handle(call: &Call<'_>, request: ListOffsetsRequest, owed: Owed) {
+    let snapshot = call.node.snapshot();
+    let committed = request.isolation_level == 1;
+    let topics = request.topics.into_iter().map(|topic| {
+        let entry = snapshot.topic(&topic.name);
+        let allowed = authorize(&call.session.principal, Operation::Describe, Resource::Topic(&topic.name));
+        let partitions = topic.partitions.iter().map(|asked| {
+            let found = if allowed {
+                one(entry.map(AsRef::as_ref), asked, committed, call.version)
+            } else {
+                Err(ErrorCode::TopicAuthorizationFailed)
+            };
+            let (error, (timestamp, offset, epoch)) = match found {
+                Ok(found) => (ErrorCode::None, found),
+                Err(error) => (error, UNKNOWN),
+            };
+            let answer = ListOffsetsPartitionResponse::default()
+                .with_partition_index(asked.partition_index)
+                .with_error_code(error.code())
+                .with_timestamp(timestamp)
+                .with_offset(offset);
+            if call.version >= 4 { answer.with_leader_epoch(epoch) } else { answer }
+        });
+        ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
+    });
+    let topics = topics.collect();
+    owed.send(&ListOffsetsResponse::default().with_topics(topics));
+}
+
+fn one(
+    entry: Option<&TopicEntry>,
+    asked: &ListOffsetsPartition,
+    committed: bool,
+    version: i16,
+) -> Result<Found, ErrorCode> {
+    let shard = entry.and_then(|e| e.shard(asked.partition_index)).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let bounds = shard.bounds().ok_or(ErrorCode::NotLeaderOrFollower)?;
+    let epoch = (version >= 4).then_some(asked.current_leader_epoch);
+    check_epoch(bounds.leader_epoch, epoch)?;
+    let end = if committed { bounds.last_stable } else { bounds.high_watermark };
+    match asked.timestamp {
+        LATEST => Ok((-1, end, bounds.leader_epoch)),
+        EARLIEST => Ok((-1, bounds.log_start, -1)),
+        EARLIEST_LOCAL if version >= 8 => Ok((-1, bounds.log_start, -1)),
+        // Nothing is tiered.
+        LATEST_TIERED if version >= 9 => Ok(UNKNOWN),
+        MAX_TIMESTAMP if version >= 7 => by_time(shard, None, end, &bounds),
+        timestamp if timestamp >= 0 => by_time(shard, Some(timestamp), end, &bounds),
+        _ => Err(ErrorCode::UnsupportedVersion),
+    }
+}
+
+fn by_time(shard: &Shard, timestamp: Option<i64>, end: i64, bounds: &Bounds) -> Result<Found, ErrorCode> {
+    let found = shard.by_time(timestamp).map_err(|e| errors::read(&e))?;
+    Ok(match found {
+        // What no reader may see yet is not there.
+        Some(found) if found.offset < end => {
+            (found.timestamp, found.offset, found.leader_epoch.unwrap_or(bounds.leader_epoch))
+        }
+        _ => UNKNOWN,
+    })
+}

@@ -1,0 +1,199 @@
+//! Brings the node's partitions in line with an image that has been committed: opens what is new, leads what it is to
+//! lead, takes over settings, retires what is deleted. Only then is the image shown to handlers, so that whoever is told of
+//! a topic finds it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use andiron_metadata::image::{Image, Topic};
+use andiron_protocol::Uuid;
+use andiron_replication::partition::{Durability, Leadership, Partition as Replica};
+use andiron_storage::{Log, LogDir, LogError, OpenLog, TopicPartition};
+
+use super::Node;
+use crate::groups::OFFSETS_TOPIC;
+use crate::shard::Shard;
+use crate::topics::{Snapshot, TopicEntry};
+
+/// What the checkpoints of a log directory said when it was opened.
+#[derive(Default)]
+pub(super) struct Checkpoints {
+    pub(super) recovery_points: BTreeMap<TopicPartition, i64>,
+    pub(super) high_watermarks: BTreeMap<TopicPartition, i64>,
+    pub(super) log_starts: BTreeMap<TopicPartition, i64>,
+    pub(super) clean: bool,
+}
+
+impl Node {
+    /// Takes over an image.
+    pub(super) fn apply(&self, image: &Image, now: i64) {
+        let _one_at_a_time = self.applying.lock();
+        let before = self.snapshot.load_full();
+        if image.offset() <= before.image.offset() && before.image.offset() >= 0 {
+            return;
+        }
+        let mut topics = HashMap::with_capacity(image.topic_count());
+        let mut by_id = HashMap::with_capacity(image.topic_count());
+        let mut coordinators = Vec::new();
+        for topic in image.topics() {
+            let known = before.topic_by_id(topic.id);
+            let entry = self.entry(image, topic, known, &before, now, &mut coordinators);
+            topics.insert(Arc::clone(&topic.name), Arc::clone(&entry));
+            by_id.insert(topic.id, entry);
+        }
+        let gone: Vec<Arc<TopicEntry>> =
+            before.topics.values().filter(|entry| !by_id.contains_key(&entry.id)).cloned().collect();
+        self.snapshot.store(Arc::new(Snapshot { image: image.clone(), topics, by_id }));
+        for shard in coordinators {
+            if let Err(error) = self.coordinators.begin(&shard, self.config.group_config(), now) {
+                tracing::error!(partition = shard.partition, error, "cannot load the offsets of groups");
+            }
+        }
+        for entry in gone {
+            self.retire(&entry, now);
+        }
+    }
+
+    fn entry(
+        &self,
+        image: &Image,
+        topic: &Arc<Topic>,
+        known: Option<&Arc<TopicEntry>>,
+        before: &Snapshot,
+        now: i64,
+        coordinators: &mut Vec<Arc<Shard>>,
+    ) -> Arc<TopicEntry> {
+        let unchanged = before.image.topic(&topic.name).is_some_and(|old| Arc::ptr_eq(old, topic));
+        if let (true, Some(known)) = (unchanged && !self.config.configs_changed(&before.image, image, &topic.name), known)
+        {
+            return Arc::clone(known);
+        }
+        let (log_config, min_isr) = self.config.topic(image, &topic.name);
+        let mut shards = Vec::with_capacity(topic.partitions.len());
+        for (number, partition) in (0..).zip(&topic.partitions) {
+            if !partition.replicas.contains(&self.config.node_id) {
+                shards.push(None);
+                continue;
+            }
+            let known = known.and_then(|entry| entry.shard(number));
+            let shard = match known {
+                Some(shard) => {
+                    shard.set_config(log_config.clone());
+                    Ok(Arc::clone(shard))
+                }
+                None => self.open_shard(&TopicPartition::new(&topic.name, number), topic.id, &log_config, now),
+            };
+            match shard {
+                Ok(shard) => {
+                    self.lead_or_resign(&shard, partition, now);
+                    if known.is_none() && &*topic.name == OFFSETS_TOPIC {
+                        coordinators.push(Arc::clone(&shard));
+                    }
+                    shards.push(Some(shard));
+                }
+                Err(error) => {
+                    tracing::error!(topic = %topic.name, partition = number, %error, "cannot open the log");
+                    shards.push(None);
+                }
+            }
+        }
+        Arc::new(TopicEntry { name: Arc::clone(&topic.name), id: topic.id, min_isr, shards })
+    }
+
+    fn open_shard(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Uuid,
+        config: &andiron_storage::LogConfig,
+        now: i64,
+    ) -> Result<Arc<Shard>, LogError> {
+        let dir = self.dir_of(partition);
+        let (recovery_point, log_start_offset, clean) = {
+            let house = self.house.lock();
+            let of = |offsets: &BTreeMap<TopicPartition, i64>| offsets.get(partition).copied().unwrap_or(0);
+            let checkpoints = &house.checkpoints;
+            (of(&checkpoints.recovery_points), of(&checkpoints.log_starts), checkpoints.clean)
+        };
+        let open = OpenLog {
+            dir: dir.partition_dir(partition),
+            config: config.clone(),
+            topic_id: Some(topic_id),
+            log_start_offset,
+            recovery_point,
+            clean_shutdown: clean,
+            now,
+        };
+        let (log, recovered) = Log::open(Arc::clone(&self.disk), partition.clone(), open)?;
+        if recovered.truncated_bytes > 0 {
+            tracing::warn!(%partition, bytes = recovered.truncated_bytes, "cut off a torn end of the log");
+        }
+        let durability = if self.config.fsync { Durability::Synced } else { Durability::Appended };
+        let replica = Replica::new(self.config.node_id, durability);
+        let syncs = self.config.fsync.then(|| Arc::clone(&self.syncs));
+        Ok(Shard::new(log, topic_id, replica, syncs))
+    }
+
+    fn lead_or_resign(&self, shard: &Arc<Shard>, partition: &andiron_metadata::image::Partition, now: i64) {
+        if partition.leader != self.config.node_id {
+            shard.resign(now);
+            return;
+        }
+        let leadership = Leadership {
+            epoch: partition.leader_epoch,
+            partition_epoch: partition.partition_epoch,
+            replicas: partition.replicas.clone(),
+            isr: partition.isr.clone(),
+        };
+        if shard.leadership_is(&leadership) {
+            return;
+        }
+        let name = TopicPartition::new(&shard.topic, shard.partition);
+        let checkpointed = self.house.lock().checkpoints.high_watermarks.get(&name).copied().unwrap_or(0);
+        if let Err(error) = shard.lead(now, leadership, checkpointed) {
+            tracing::error!(partition = %name, %error, "cannot begin a leader epoch");
+        }
+    }
+
+    /// The log directory that has the partition, or the one that is to get it: the emptiest.
+    fn dir_of(&self, partition: &TopicPartition) -> &Arc<LogDir> {
+        let mut house = self.house.lock();
+        if let Some(dir) = house.homes.get(partition).and_then(|at| self.dirs.get(*at)) {
+            return dir;
+        }
+        let mut counts = vec![0usize; self.dirs.len()];
+        for at in house.homes.values() {
+            if let Some(count) = counts.get_mut(*at) {
+                *count += 1;
+            }
+        }
+        let at = (0..counts.len()).min_by_key(|at| counts.get(*at).copied()).unwrap_or(0);
+        house.homes.insert(partition.clone(), at);
+        &self.dirs[at]
+    }
+
+    /// The topic is gone: its logs are marked, and their files removed a little later, when nobody reads them any more.
+    fn retire(&self, entry: &TopicEntry, now: i64) {
+        let mut partitions = Vec::new();
+        for shard in entry.shards.iter().flatten() {
+            partitions.push((&*entry.name, shard.partition));
+            let Some(log) = shard.retire(now) else { continue };
+            let delay = log.config().file_delete_delay_ms;
+            match log.mark_deleted(Uuid::new_v4()) {
+                Ok(dir) => self.remove_later(dir, now + delay),
+                Err(error) => tracing::error!(topic = %entry.name, partition = shard.partition, %error, "cannot delete the log"),
+            }
+            let mut house = self.house.lock();
+            let name = TopicPartition::new(&entry.name, shard.partition);
+            house.homes.remove(&name);
+            house.checkpoints.recovery_points.remove(&name);
+            house.checkpoints.high_watermarks.remove(&name);
+            house.checkpoints.log_starts.remove(&name);
+        }
+        self.coordinators.partitions_deleted(&partitions, now);
+    }
+
+    fn remove_later(&self, dir: PathBuf, at: i64) {
+        self.house.lock().deleted_dirs.push((at, dir));
+    }
+}

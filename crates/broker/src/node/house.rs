@@ -1,0 +1,180 @@
+//! What a node does besides answering: retention, checkpoints, the files of deleted topics, and the clean end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use andiron_storage::{DeletedFiles, TopicPartition};
+
+use super::Node;
+use super::apply::Checkpoints;
+
+/// What housekeeping remembers.
+#[derive(Default)]
+pub(super) struct House {
+    pub(super) checkpoints: Checkpoints,
+    /// Which of the log directories a partition lives in.
+    pub(super) homes: HashMap<TopicPartition, usize>,
+    pub(super) deleted_dirs: Vec<(i64, PathBuf)>,
+    pub(super) deleted_files: Vec<DeletedFiles>,
+    pub(super) next_retention: i64,
+    pub(super) next_high_watermarks: i64,
+    pub(super) next_recovery_points: i64,
+    written_high_watermarks: Vec<BTreeMap<TopicPartition, i64>>,
+}
+
+impl Node {
+    /// Does what is due of the housekeeping, and says when it is to be called again.
+    pub fn keep_house(&self, now: i64) -> i64 {
+        let (retention, high_watermarks, recovery_points) = {
+            let mut house = self.house.lock();
+            let due = |next: &mut i64, interval: i64| {
+                let due = *next <= now;
+                if due {
+                    *next = now + interval.max(1);
+                }
+                due
+            };
+            (
+                due(&mut house.next_retention, self.config.retention_check_interval_ms),
+                due(&mut house.next_high_watermarks, self.config.high_watermark_checkpoint_interval_ms),
+                due(&mut house.next_recovery_points, self.config.flush_checkpoint_interval_ms),
+            )
+        };
+        if retention {
+            self.apply_retention(now);
+        }
+        if recovery_points {
+            if !self.config.fsync {
+                for shard in self.snapshot().shards() {
+                    shard.sync(&|| now);
+                }
+            }
+            self.write_recovery_points();
+        }
+        if high_watermarks {
+            self.write_high_watermarks();
+        }
+        self.remove_deleted(now);
+        let house = self.house.lock();
+        let mut next = house.next_retention.min(house.next_high_watermarks).min(house.next_recovery_points);
+        next = house.deleted_dirs.iter().map(|(at, _)| *at).min().map_or(next, |at| next.min(at));
+        house.deleted_files.iter().map(|files| files.remove_at).min().map_or(next, |at| next.min(at))
+    }
+
+    fn apply_retention(&self, now: i64) {
+        let mut moved = false;
+        for shard in self.snapshot().shards() {
+            match shard.keep_house(now) {
+                Ok(None) => {}
+                Ok(Some(files)) => {
+                    moved = true;
+                    self.house.lock().deleted_files.push(files);
+                }
+                Err(error) => {
+                    tracing::error!(topic = %shard.topic, partition = shard.partition, %error, "retention failed");
+                }
+            }
+        }
+        if moved {
+            // What is deleted must stay deleted: the log start is known before the files go.
+            self.write_log_starts();
+        }
+    }
+
+    fn remove_deleted(&self, now: i64) {
+        let (dirs, files) = {
+            let mut house = self.house.lock();
+            let (due, later) = std::mem::take(&mut house.deleted_dirs).into_iter().partition(|(at, _)| *at <= now);
+            house.deleted_dirs = later;
+            let (files, later) =
+                std::mem::take(&mut house.deleted_files).into_iter().partition(|files| files.remove_at <= now);
+            house.deleted_files = later;
+            let due: Vec<(i64, PathBuf)> = due;
+            let files: Vec<DeletedFiles> = files;
+            (due, files)
+        };
+        for (_, dir) in dirs {
+            if let Err(error) = self.disk.remove_dir_all(&dir) {
+                tracing::warn!(dir = %dir.display(), %error, "cannot remove a deleted log");
+            }
+        }
+        for files in files {
+            if let Err(error) = andiron_storage::log::remove_deleted(&*self.disk, &files) {
+                tracing::warn!(%error, "cannot remove a deleted segment");
+            }
+        }
+    }
+
+    /// For each log directory what `of` says of its partitions.
+    fn by_dir(&self, of: impl Fn((i64, i64, i64)) -> i64, with_metadata: bool) -> Vec<BTreeMap<TopicPartition, i64>> {
+        let mut all = vec![BTreeMap::new(); self.dirs.len()];
+        let snapshot = self.snapshot();
+        let house = self.house.lock();
+        let metadata = with_metadata.then_some(&self.metadata_shard);
+        for shard in snapshot.shards().chain(metadata) {
+            let name = TopicPartition::new(&shard.topic, shard.partition);
+            let at = house.homes.get(&name).copied().unwrap_or(0);
+            if let (Some(offsets), Some(checkpoint)) = (all.get_mut(at), shard.checkpoint()) {
+                offsets.insert(name, of(checkpoint));
+            }
+        }
+        all
+    }
+
+    fn write_recovery_points(&self) {
+        for (dir, offsets) in self.dirs.iter().zip(self.by_dir(|(recovery, _, _)| recovery, false)) {
+            warn(dir.write_recovery_points(&offsets), "recovery-point-offset-checkpoint");
+        }
+        self.write_log_starts();
+    }
+
+    fn write_log_starts(&self) {
+        for (dir, mut offsets) in self.dirs.iter().zip(self.by_dir(|(_, _, start)| start, false)) {
+            offsets.retain(|_, start| *start > 0);
+            warn(dir.write_log_start_offsets(&offsets), "log-start-offset-checkpoint");
+        }
+    }
+
+    fn write_high_watermarks(&self) {
+        let all = self.by_dir(|(_, high_watermark, _)| high_watermark, false);
+        if self.house.lock().written_high_watermarks == all {
+            return;
+        }
+        for (dir, offsets) in self.dirs.iter().zip(&all) {
+            warn(dir.write_high_watermarks(offsets), "replication-offset-checkpoint");
+        }
+        self.house.lock().written_high_watermarks = all;
+    }
+
+    /// The clean end: everything is on the disk, the checkpoints say so, and last of all the mark is set. To be called when
+    /// no other thread works for the node any more.
+    pub fn close(&self, now: i64) {
+        let mut whole = true;
+        let snapshot = self.snapshot();
+        for shard in snapshot.shards().chain([&self.metadata_shard]) {
+            shard.sync(&|| now);
+            if let Err(error) = shard.close() {
+                tracing::error!(topic = %shard.topic, partition = shard.partition, %error, "cannot close the log");
+                whole = false;
+            }
+        }
+        self.write_recovery_points();
+        self.write_high_watermarks();
+        self.remove_deleted(i64::MAX);
+        if !whole {
+            return;
+        }
+        for dir in &self.dirs {
+            let epoch = self.broker_epoch.load(Ordering::Acquire);
+            warn(Arc::as_ref(dir).mark_clean(epoch), ".kafka_cleanshutdown");
+        }
+    }
+}
+
+fn warn(result: Result<(), andiron_storage::LogDirError>, what: &str) {
+    if let Err(error) = result {
+        tracing::error!(%error, "cannot write {what}");
+    }
+}
