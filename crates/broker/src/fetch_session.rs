@@ -157,6 +157,7 @@ impl FetchSessions {
     }
 
     /// How many sessions there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.sessions.lock().by_id.len()
     }

@@ -1,1 +1,25 @@
-//! andiron-broker.
+//! One node without a runtime: sessions, handlers, partitions, coordinators and everything that waits. It opens no socket,
+//! starts no thread and asks no clock; whoever runs it brings requests, threads and the time.
+
+mod answer;
+mod authorize;
+pub mod config;
+mod errors;
+mod fetch_session;
+mod groups;
+mod handlers;
+mod hosted;
+mod limits;
+mod node;
+mod purgatory;
+mod session;
+mod shard;
+mod sync;
+mod topics;
+
+pub use andiron_storage::{Disk, DiskFile, RealDisk};
+pub use answer::{Answer, Part, Reply};
+pub use authorize::{Operation, Resource, authorize};
+pub use handlers::Refusal;
+pub use node::{Node, NodeError};
+pub use session::{Door, Principal, Session};

@@ -12,11 +12,5 @@ pub(crate) const FETCH_SESSION_EVICTION_MS_MIN: i64 = 120_000;
 /// How much of a machine's log is read at a time when it is replayed.
 pub(crate) const REPLAY_STEP_BYTES: usize = 1024 * 1024;
 
-/// Producer ids taken from the controller at a time.
-pub(crate) const PRODUCER_IDS_BLOCK: i64 = 1_000;
-
 /// Partitions that one DescribeTopicPartitions answer may hold (`max.request.partition.size.limit`).
 pub(crate) const DESCRIBE_PARTITIONS_MAX: usize = 2_000;
-
-/// How long the auto-creation of a topic may keep a Metadata request waiting.
-pub(crate) const AUTO_CREATION_MS_MAX: i64 = 5_000;

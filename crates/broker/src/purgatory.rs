@@ -69,14 +69,10 @@ impl Purgatory {
         }
     }
 
-    /// How many requests wait.
-    pub fn len(&self) -> usize {
-        self.waiting.lock().by_deadline.len()
-    }
-
     /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.lock().by_deadline.is_empty()
     }
 }
 

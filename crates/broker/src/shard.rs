@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use andiron_protocol::{ErrorCode, Uuid};
+use andiron_protocol::ErrorCode;
 use andiron_replication::partition::{Acks, Effect, Event, Leadership, Partition, Refusal};
 use andiron_storage::{
     AppendError, AppendOrigin, Appended, DeletedFiles, Log, LogConfig, LogError, ReadError, TimestampAndOffset,
@@ -54,7 +54,6 @@ pub(crate) struct Bounds {
 pub(crate) struct Read {
     pub(crate) bounds: Bounds,
     pub(crate) parts: Vec<Part>,
-    pub(crate) bytes: usize,
 }
 
 /// Why an append was refused.
@@ -76,7 +75,6 @@ pub(crate) enum ReadRefused {
 
 pub(crate) struct Shard {
     pub(crate) topic: Arc<str>,
-    pub(crate) topic_id: Uuid,
     pub(crate) partition: i32,
     /// See [`SyncQueue`], which alone changes it.
     pub(crate) sync_state: AtomicU8,
@@ -159,14 +157,12 @@ impl Shard {
     /// A partition whose log has been opened; it leads nothing yet. Without a queue nothing waits for fdatasync.
     pub(crate) fn new(
         log: Log,
-        topic_id: Uuid,
         replica: Partition<Token>,
         syncs: Option<Arc<SyncQueue>>,
     ) -> Arc<Shard> {
         let name = log.partition().clone();
         Arc::new(Shard {
             topic: name.topic,
-            topic_id,
             partition: name.partition,
             sync_state: AtomicU8::new(0),
             syncs,
@@ -191,6 +187,18 @@ impl Shard {
         after.run(self, now);
         self.ask_for_sync();
         Ok(())
+    }
+
+    /// Another node leads, or none.
+    pub(crate) fn resign(&self, now: i64) {
+        let mut after = After::default();
+        self.core.lock().step(now, Event::Resign, &mut after);
+        after.run(self, now);
+    }
+
+    /// Whether this node leads already, in this epoch and with these replicas.
+    pub(crate) fn leadership_is(&self, leadership: &Leadership) -> bool {
+        self.core.lock().replica.leader_epoch() == Some(leadership.epoch)
     }
 
     /// The machine that lives on this log.
@@ -295,7 +303,7 @@ impl Shard {
             .into_iter()
             .map(|range| Part::File { file: range.file, position: range.position, len: range.len })
             .collect();
-        Ok(Read { bounds, parts, bytes: outcome.len })
+        Ok(Read { bounds, parts })
     }
 
     /// Bytes of the batches from `offset` on, for a machine that reads its own log.

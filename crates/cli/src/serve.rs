@@ -41,9 +41,9 @@ impl Serve {
     fn config(&self) -> anyhow::Result<BrokerConfig> {
         let text = match &self.file {
             Some(file) => {
-                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
+                Some(std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?)
             }
-            None => String::new(),
+            None => None,
         };
         let mut overrides = Vec::new();
         for pair in &self.overrides {
@@ -52,7 +52,7 @@ impl Serve {
                 .with_context(|| format!("--override {pair}: expected key=value"))?;
             overrides.push((key.trim().to_owned(), value.trim().to_owned()));
         }
-        Ok(BrokerConfig::from_properties(&text, &overrides)?)
+        Ok(BrokerConfig::from_properties(text.as_deref(), overrides)?)
     }
 }
 

@@ -147,6 +147,11 @@ impl<M: StateMachine> Harness<M> {
         self.end
     }
 
+    /// Up to where the log is known to be committed.
+    pub fn high_watermark(&self) -> i64 {
+        self.high_watermark
+    }
+
     /// How many answers wait.
     pub fn waiting(&self) -> usize {
         self.waiting

@@ -19,7 +19,7 @@ use crate::{StartError, now_ms};
 pub struct Address {
     /// The listener's name: `PLAINTEXT`, `CONTROLLER`.
     pub listener: String,
-    /// The host that clients are told.
+    /// The host it is bound to; `*` is every address.
     pub host: String,
     /// The port, also when port 0 was asked for.
     pub port: u16,
@@ -78,9 +78,10 @@ pub fn start(config: BrokerConfig) -> Result<Running, StartError> {
     for listener in &config.listeners {
         doors.push((listener.clone(), net::bind(listener)?));
     }
-    let addresses: Vec<Address> = doors.iter().map(|(listener, at)| address(&config, listener, at)).collect();
-    config.resolve_ports(addresses.iter().map(|a| (a.listener.clone(), a.port)).collect());
-    let disk = Arc::new(RealDisk::new());
+    let addresses: Vec<Address> = doors.iter().map(|(listener, at)| address(listener, at)).collect();
+    let ports: Vec<(String, u16)> = addresses.iter().map(|a| (a.listener.clone(), a.port)).collect();
+    config.resolve(&ports, &host_name());
+    let disk = Arc::new(RealDisk::default());
     let node = Node::open(config, disk, now_ms())?;
     let (draining, drained) = watch::channel(false);
     let helpers = helpers(&node)?;
@@ -102,8 +103,15 @@ pub fn start(config: BrokerConfig) -> Result<Running, StartError> {
     Ok(Running { addresses, node, draining, accepting, helpers })
 }
 
-fn address(config: &BrokerConfig, listener: &Listener, at: &Listening) -> Address {
-    Address { listener: listener.name.clone(), host: config.advertised_host(listener), port: at.port }
+fn address(listener: &Listener, at: &Listening) -> Address {
+    let host = if listener.host.is_empty() { "*".to_owned() } else { listener.host.clone() };
+    Address { listener: listener.name.clone(), host, port: at.port }
+}
+
+/// What this machine calls itself: advertised by listeners that are bound to every address.
+fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "localhost".to_owned() } else { name }
 }
 
 fn helpers(node: &Arc<Node>) -> Result<Vec<JoinHandle<()>>, StartError> {

@@ -10,16 +10,17 @@ use super::{Call, Owed};
 pub(super) fn handle(call: &Call<'_>, request: CreateTopicsRequest, owed: Owed) {
     let ids = request.topics.iter().map(|_| Uuid::new_v4()).collect();
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+    let version = call.version;
     call.node.ask_controller(
         call.now,
         Request::CreateTopics { request, ids },
         Box::new(move |answered| match answered {
-            Ok(Response::CreateTopics(answer)) => owed.send(&for_version(answer, owed.version)),
+            Ok(Response::CreateTopics(answer)) => owed.send(&for_version(answer, version)),
             Ok(_) => tracing::error!("the controller answered another question"),
             Err(error) => {
                 let refused = |name| CreatableTopicResult::default().with_name(name).with_error_code(error.code());
                 let answer = CreateTopicsResponse::default().with_topics(names.into_iter().map(refused).collect());
-                owed.send(&for_version(answer, owed.version));
+                owed.send(&for_version(answer, version));
             }
         }),
     );

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use andiron_metadata::controller::invalid_topic_name;
 use andiron_metadata::image::{NO_LEADER, Partition};
 use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -34,7 +35,7 @@ pub(super) fn handle(call: &Call<'_>, request: MetadataRequest, owed: Owed) {
     let mut missing = BTreeSet::new();
     if create && !asks_for_all(&request, call.version) {
         for name in request.topics.iter().flatten().filter_map(|topic| topic.name.as_ref()) {
-            let wanted = snapshot.topic(name).is_none() && andiron_metadata::is_valid_topic_name(name);
+            let wanted = snapshot.topic(name).is_none() && invalid_topic_name(name).is_none();
             if wanted && authorize(&call.session.principal, Operation::Create, Resource::Topic(name)) {
                 missing.insert(name.to_string());
             }
@@ -119,7 +120,7 @@ fn one(
         return found.unwrap_or_else(|| blank(ErrorCode::UnknownTopicId).with_name(None).with_topic_id(asked.topic_id));
     };
     described(name).unwrap_or_else(|| {
-        let error = if andiron_metadata::is_valid_topic_name(name) {
+        let error = if invalid_topic_name(name).is_none() {
             refused.get(name.as_str()).copied().unwrap_or(ErrorCode::UnknownTopicOrPartition)
         } else {
             ErrorCode::InvalidTopicException

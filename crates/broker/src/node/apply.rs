@@ -131,7 +131,7 @@ impl Node {
         let durability = if self.config.fsync { Durability::Synced } else { Durability::Appended };
         let replica = Replica::new(self.config.node_id, durability);
         let syncs = self.config.fsync.then(|| Arc::clone(&self.syncs));
-        Ok(Shard::new(log, topic_id, replica, syncs))
+        Ok(Shard::new(log, replica, syncs))
     }
 
     fn lead_or_resign(&self, shard: &Arc<Shard>, partition: &andiron_metadata::image::Partition, now: i64) {

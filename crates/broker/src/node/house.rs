@@ -151,6 +151,7 @@ impl Node {
     /// The clean end: everything is on the disk, the checkpoints say so, and last of all the mark is set. To be called when
     /// no other thread works for the node any more.
     pub fn close(&self, now: i64) {
+        self.leave_cluster(now);
         let mut whole = true;
         let snapshot = self.snapshot();
         for shard in snapshot.shards().chain([&self.metadata_shard]) {

@@ -1,7 +1,7 @@
 //! Parts to a socket: bytes by send, ranges of files by sendfile where the disk lends a descriptor.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use rustix::net::SendFlags;
 use tokio::io::Interest;
@@ -18,8 +18,8 @@ pub(super) async fn parts(stream: &TcpStream, parts: Vec<Part>) -> io::Result<()
         let more = index < last;
         match part {
             Part::Bytes(data) => bytes(stream, &data, more).await?,
-            Part::File { file, position, len } => match file.descriptor() {
-                Some(descriptor) => range(stream, descriptor, position, len).await?,
+            Part::File { file, position, len } => match file.lend()? {
+                Some(descriptor) => range(stream, descriptor.as_fd(), position, len).await?,
                 None => copied(stream, &*file, position, len, more).await?,
             },
         }
@@ -69,7 +69,7 @@ async fn copied(
     while done < len {
         let step = buffer.len().min(len - done);
         let Some(chunk) = buffer.get_mut(..step) else { break };
-        file.read_exact_at(chunk, position + done as u64).map_err(io::Error::other)?;
+        file.read_exact_at(chunk, position + done as u64)?;
         done += step;
         bytes(stream, chunk, more || done < len).await?;
     }
