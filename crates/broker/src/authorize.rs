@@ -38,8 +38,7 @@ pub fn authorize(_principal: &Principal, _operation: Operation, _resource: Resou
 pub(crate) const NO_OPERATIONS: i32 = i32::MIN;
 
 /// Every operation there is on a topic, as bits: read, write, create, delete, alter, describe, and both of configs.
-pub(crate) const TOPIC_OPERATIONS: i32 =
-    1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
+pub(crate) const TOPIC_OPERATIONS: i32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
 
 /// Every operation there is on the cluster: create, alter, describe, cluster action, both of configs, idempotent write.
 pub(crate) const CLUSTER_OPERATIONS: i32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;

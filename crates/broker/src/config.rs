@@ -81,10 +81,7 @@ pub struct BrokerConfig {
 
 impl BrokerConfig {
     /// Reads a properties text, or takes what holds without a file; `overrides` stand over it.
-    pub fn from_properties(
-        text: Option<&str>,
-        overrides: Vec<(String, String)>,
-    ) -> Result<BrokerConfig, ConfigError> {
+    pub fn from_properties(text: Option<&str>, overrides: Vec<(String, String)>) -> Result<BrokerConfig, ConfigError> {
         let file = match text {
             Some(text) => Some(properties::parse(text).map_err(|e| ConfigError::Syntax(e.to_string()))?),
             None => None,

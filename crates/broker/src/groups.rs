@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use andiron_coordinator::{Call as GroupCall, GroupConfig, GroupCoordinator, Record, Request, RequestContext, Response};
 use andiron_coordinator::routing::partition_for;
+use andiron_coordinator::{
+    Call as GroupCall, GroupConfig, GroupCoordinator, Record, Request, RequestContext, Response,
+};
 use andiron_protocol::batch::Batches;
 use andiron_protocol::{ErrorCode, Uuid};
 use andiron_replication::machine::{Harness, StateMachine};

@@ -87,13 +87,7 @@ impl Owed {
 }
 
 /// Takes one request: decides at once whether it can be answered at all.
-pub(crate) fn handle(
-    node: &Arc<Node>,
-    session: &Session,
-    frame: Bytes,
-    now: i64,
-    reply: Reply,
-) -> Result<(), Refusal> {
+pub(crate) fn handle(node: &Arc<Node>, session: &Session, frame: Bytes, now: i64, reply: Reply) -> Result<(), Refusal> {
     let (header, body) = frame::read(frame)?;
     let table: &'static [Offered] = match session.door {
         Door::Broker => api::BROKER,
@@ -118,13 +112,7 @@ fn decoded<R: Request>(call: &Call<'_>, body: Bytes) -> Result<R, FrameError> {
     frame::decode::<R>(call.version, body)
 }
 
-fn dispatch(
-    key: ApiKey,
-    call: &Call<'_>,
-    body: Bytes,
-    owed: Owed,
-    table: &'static [Offered],
-) -> Result<(), Refusal> {
+fn dispatch(key: ApiKey, call: &Call<'_>, body: Bytes, owed: Owed, table: &'static [Offered]) -> Result<(), Refusal> {
     match key {
         ApiKey::Produce => produce::handle(call, decoded(call, body)?, owed),
         ApiKey::Fetch => fetch::handle(call, decoded(call, body)?, owed),

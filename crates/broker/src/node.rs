@@ -18,12 +18,10 @@ use parking_lot::{Condvar, Mutex};
 use andiron_metadata::controller::{self, Controller};
 use andiron_metadata::image::Image;
 use andiron_protocol::ErrorCode;
+use andiron_protocol::Uuid;
 use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use andiron_protocol::messages::{
-    AllocateProducerIdsRequest, BrokerId, CreateTopicsRequest, TopicName,
-};
-use andiron_protocol::Uuid;
+use andiron_protocol::messages::{AllocateProducerIdsRequest, BrokerId, CreateTopicsRequest, TopicName};
 use andiron_storage::{Disk, LogDir};
 
 use crate::answer::Reply;
@@ -100,13 +98,7 @@ impl Node {
 
     /// Takes one request of a connection, in the order they came. The answer goes to `reply`, now or later; an error
     /// means that there will be none and that the connection is to be closed.
-    pub fn handle(
-        self: &Arc<Self>,
-        session: &Session,
-        frame: Bytes,
-        now: i64,
-        reply: Reply,
-    ) -> Result<(), Refusal> {
+    pub fn handle(self: &Arc<Self>, session: &Session, frame: Bytes, now: i64, reply: Reply) -> Result<(), Refusal> {
         if self.draining.load(Ordering::Acquire) {
             return Err(Refusal::Stopping);
         }
@@ -241,12 +233,7 @@ impl Node {
     }
 
     /// Asks the controller.
-    pub(crate) fn ask_controller(
-        &self,
-        now: i64,
-        request: controller::Request,
-        waiter: Waiter<controller::Response>,
-    ) {
+    pub(crate) fn ask_controller(&self, now: i64, request: controller::Request, waiter: Waiter<controller::Response>) {
         match self.controller.get() {
             Some(controller) => controller.ask(now, request, waiter),
             None => waiter(Err(ErrorCode::NotController)),

@@ -155,11 +155,7 @@ impl Core {
 
 impl Shard {
     /// A partition whose log has been opened; it leads nothing yet. Without a queue nothing waits for fdatasync.
-    pub(crate) fn new(
-        log: Log,
-        replica: Partition<Token>,
-        syncs: Option<Arc<SyncQueue>>,
-    ) -> Arc<Shard> {
+    pub(crate) fn new(log: Log, replica: Partition<Token>, syncs: Option<Arc<SyncQueue>>) -> Arc<Shard> {
         let name = log.partition().clone();
         Arc::new(Shard {
             topic: name.topic,

@@ -47,9 +47,8 @@ impl Serve {
         };
         let mut overrides = Vec::new();
         for pair in &self.overrides {
-            let (key, value) = pair
-                .split_once('=')
-                .with_context(|| format!("--override {pair}: expected key=value"))?;
+            let (key, value) =
+                pair.split_once('=').with_context(|| format!("--override {pair}: expected key=value"))?;
             overrides.push((key.trim().to_owned(), value.trim().to_owned()));
         }
         Ok(BrokerConfig::from_properties(text.as_deref(), overrides)?)

@@ -26,9 +26,8 @@ fn keys(table: &'static [Offered]) -> Vec<ApiVersion> {
 }
 
 pub(super) fn unsupported(table: &'static [Offered], owed: Owed) {
-    let answer = ApiVersionsResponse::default()
-        .with_error_code(ErrorCode::UnsupportedVersion.code())
-        .with_api_keys(keys(table));
+    let answer =
+        ApiVersionsResponse::default().with_error_code(ErrorCode::UnsupportedVersion.code()).with_api_keys(keys(table));
     owed.send(&answer);
 }
 

@@ -31,8 +31,7 @@ pub(super) fn handle(call: &Call<'_>, request: DescribeClusterRequest, owed: Owe
     let image = &snapshot.image;
     let fenced_too = call.version >= 2 && request.include_fenced_brokers;
     let brokers = if here == CONTROLLERS { controllers(call) } else { brokers(call, fenced_too) };
-    let operations =
-        if request.include_cluster_authorized_operations { CLUSTER_OPERATIONS } else { NO_OPERATIONS };
+    let operations = if request.include_cluster_authorized_operations { CLUSTER_OPERATIONS } else { NO_OPERATIONS };
     let mut answer = DescribeClusterResponse::default()
         .with_cluster_id(StrBytes::from_string(image.cluster_id().to_owned()))
         .with_controller_id(BrokerId(image.controller_id().unwrap_or(-1)))

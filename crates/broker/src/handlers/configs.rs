@@ -32,9 +32,9 @@ pub(super) fn handle(call: &Call<'_>, request: DescribeConfigsRequest, owed: Owe
                     configs.map(|e| told(e, request.include_synonyms, documentation, call.version)).collect(),
                 )
             }
-            Err((error, message)) => blank
-                .with_error_code(error.code())
-                .with_error_message(message.map(StrBytes::from_string)),
+            Err((error, message)) => {
+                blank.with_error_code(error.code()).with_error_message(message.map(StrBytes::from_string))
+            }
         }
     });
     let results = results.collect();
@@ -73,9 +73,8 @@ fn entries(call: &Call<'_>, snapshot: &Snapshot, asked: &DescribeConfigsResource
         _ => {}
     }
     let described = Effective::new(&config.settings, &snapshot.image).describe(&resource);
-    described.ok_or_else(|| {
-        (ErrorCode::InvalidRequest, Some(format!("Unsupported resource type: {}", asked.resource_type)))
-    })
+    described
+        .ok_or_else(|| (ErrorCode::InvalidRequest, Some(format!("Unsupported resource type: {}", asked.resource_type))))
 }
 
 fn told(entry: Entry, synonyms: bool, documentation: bool, version: i16) -> DescribeConfigsResourceResult {

@@ -174,7 +174,6 @@ impl DelayedFetch {
         reply.send(Answer::Frame(encode(correlation_id, version, answer)));
     }
 
-
     /// The partitions to be woken by.
     pub(crate) fn shards(&self) -> impl Iterator<Item = &Arc<Shard>> {
         self.items.iter().filter_map(|item| item.shard.as_ref().ok())

@@ -27,8 +27,14 @@ use crate::authorize::{Operation, Resource, authorize};
 use crate::groups::{self, Asked};
 
 /// Hands a request about one group to its coordinator; `refuse` makes the answer when there is none.
-fn ask<A>(call: &Call<'_>, group: &GroupId, request: Request, owed: Owed, pick: fn(Response) -> Option<A>, refuse: fn(ErrorCode) -> A)
-where
+fn ask<A>(
+    call: &Call<'_>,
+    group: &GroupId,
+    request: Request,
+    owed: Owed,
+    pick: fn(Response) -> Option<A>,
+    refuse: fn(ErrorCode) -> A,
+) where
     A: andiron_protocol::kafka::protocol::Encodable + andiron_protocol::kafka::protocol::HeaderVersion + 'static,
 {
     if !authorize(&call.session.principal, Operation::Read, Resource::Group(group)) {
@@ -229,9 +235,10 @@ pub(super) fn describe(call: &Call<'_>, request: DescribeGroupsRequest, owed: Ow
 }
 
 pub(super) fn delete(call: &Call<'_>, request: DeleteGroupsRequest, owed: Owed) {
-    let gather = Gather::new(request.groups_names.len(), move |results: Vec<delete_groups_response::DeletableGroupResult>| {
-        owed.send(&DeleteGroupsResponse::default().with_results(results));
-    });
+    let gather =
+        Gather::new(request.groups_names.len(), move |results: Vec<delete_groups_response::DeletableGroupResult>| {
+            owed.send(&DeleteGroupsResponse::default().with_results(results));
+        });
     for (place, group) in request.groups_names.into_iter().enumerate() {
         let (gather, name) = (gather.clone(), group.clone());
         let refused = move |error: ErrorCode| {

@@ -25,9 +25,9 @@ pub(super) fn handle(call: &Call<'_>, request: InitProducerIdRequest, owed: Owed
     call.node.next_producer_id(
         call.now,
         Box::new(move |id| match id {
-            Ok(id) => owed.send(
-                &InitProducerIdResponse::default().with_producer_id(ProducerId(id)).with_producer_epoch(0),
-            ),
+            Ok(id) => {
+                owed.send(&InitProducerIdResponse::default().with_producer_id(ProducerId(id)).with_producer_epoch(0))
+            }
             Err(error) => owed.send(&refused(error)),
         }),
     );

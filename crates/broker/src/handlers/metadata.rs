@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use andiron_metadata::controller::invalid_topic_name;
 use andiron_metadata::image::{NO_LEADER, Partition};
+use andiron_protocol::ErrorCode;
 use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::metadata_request::MetadataRequestTopic;
 use andiron_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use andiron_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, TopicName};
-use andiron_protocol::ErrorCode;
 
 use super::{Call, Owed};
 use crate::authorize::{self, NO_OPERATIONS, Operation, Resource, authorize};
@@ -30,8 +30,8 @@ struct Question {
 
 pub(super) fn handle(call: &Call<'_>, request: MetadataRequest, owed: Owed) {
     let snapshot = call.node.snapshot();
-    let create = call.node.config().auto_create_topics_enable
-        && (call.version < 4 || request.allow_auto_topic_creation);
+    let create =
+        call.node.config().auto_create_topics_enable && (call.version < 4 || request.allow_auto_topic_creation);
     let mut missing = BTreeSet::new();
     if create && !asks_for_all(&request, call.version) {
         for name in request.topics.iter().flatten().filter_map(|topic| topic.name.as_ref()) {
@@ -131,7 +131,8 @@ fn one(
 
 fn topic(snapshot: &Snapshot, name: &str, operations: bool) -> Option<MetadataResponseTopic> {
     let topic = snapshot.image.topic(name)?;
-    let partitions = (0..).zip(&topic.partitions).map(|(index, partition)| described_partition(snapshot, index, partition));
+    let partitions =
+        (0..).zip(&topic.partitions).map(|(index, partition)| described_partition(snapshot, index, partition));
     let answer = MetadataResponseTopic::default()
         .with_name(Some(TopicName(StrBytes::from_string(topic.name.to_string()))))
         .with_topic_id(topic.id)
@@ -142,8 +143,7 @@ fn topic(snapshot: &Snapshot, name: &str, operations: bool) -> Option<MetadataRe
 }
 
 fn described_partition(snapshot: &Snapshot, index: i32, partition: &Partition) -> MetadataResponsePartition {
-    let error =
-        if partition.leader == NO_LEADER { ErrorCode::LeaderNotAvailable } else { ErrorCode::None };
+    let error = if partition.leader == NO_LEADER { ErrorCode::LeaderNotAvailable } else { ErrorCode::None };
     MetadataResponsePartition::default()
         .with_error_code(error.code())
         .with_partition_index(index)
@@ -163,4 +163,3 @@ pub(super) fn offline(snapshot: &Snapshot, partition: &Partition) -> Vec<BrokerI
     let gone = |id: &&i32| snapshot.image.broker(**id).is_none_or(|broker| broker.fenced);
     partition.replicas.iter().filter(gone).copied().map(BrokerId).collect()
 }
-

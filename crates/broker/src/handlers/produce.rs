@@ -214,14 +214,7 @@ fn sound(version: i16, records: &Option<Bytes>) -> Result<Bytes, ErrorCode> {
     Ok(records.clone())
 }
 
-fn append(
-    call: &Call<'_>,
-    delayed: &Arc<DelayedProduce>,
-    entry: &TopicEntry,
-    place: Place,
-    records: Bytes,
-    acks: i16,
-) {
+fn append(call: &Call<'_>, delayed: &Arc<DelayedProduce>, entry: &TopicEntry, place: Place, records: Bytes, acks: i16) {
     let Some(shard) = entry.shard(place.index) else {
         delayed.state.lock().fail(place.topic, place.partition, ErrorCode::UnknownTopicOrPartition);
         return;

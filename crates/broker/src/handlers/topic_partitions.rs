@@ -57,9 +57,7 @@ pub(super) fn handle(call: &Call<'_>, request: DescribeTopicPartitionsRequest, o
 }
 
 fn cursor(name: &str, partition: i32) -> Cursor {
-    Cursor::default()
-        .with_topic_name(TopicName(StrBytes::from_string(name.to_owned())))
-        .with_partition_index(partition)
+    Cursor::default().with_topic_name(TopicName(StrBytes::from_string(name.to_owned()))).with_partition_index(partition)
 }
 
 fn refused(name: &str, error: ErrorCode) -> DescribeTopicPartitionsResponseTopic {

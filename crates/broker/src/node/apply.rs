@@ -65,7 +65,8 @@ impl Node {
         coordinators: &mut Vec<Arc<Shard>>,
     ) -> Arc<TopicEntry> {
         let unchanged = before.image.topic(&topic.name).is_some_and(|old| Arc::ptr_eq(old, topic));
-        if let (true, Some(known)) = (unchanged && !self.config.configs_changed(&before.image, image, &topic.name), known)
+        if let (true, Some(known)) =
+            (unchanged && !self.config.configs_changed(&before.image, image, &topic.name), known)
         {
             return Arc::clone(known);
         }
@@ -181,7 +182,9 @@ impl Node {
             let delay = log.config().file_delete_delay_ms;
             match log.mark_deleted(Uuid::new_v4()) {
                 Ok(dir) => self.remove_later(dir, now + delay),
-                Err(error) => tracing::error!(topic = %entry.name, partition = shard.partition, %error, "cannot delete the log"),
+                Err(error) => {
+                    tracing::error!(topic = %entry.name, partition = shard.partition, %error, "cannot delete the log")
+                }
             }
             let mut house = self.house.lock();
             let name = TopicPartition::new(&entry.name, shard.partition);

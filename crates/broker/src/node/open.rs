@@ -117,11 +117,8 @@ impl Node {
             now,
         )?;
         let house = house(&dirs, &metadata.shard.topic)?;
-        let empty = Snapshot {
-            image: Image::new(&identity.cluster_id),
-            topics: Default::default(),
-            by_id: Default::default(),
-        };
+        let empty =
+            Snapshot { image: Image::new(&identity.cluster_id), topics: Default::default(), by_id: Default::default() };
         let seed = Uuid::new_v4().as_u128() as i32;
         let node = Arc::new(Node {
             disk,
@@ -211,12 +208,7 @@ impl Node {
     }
 
     /// Asks the controller, syncs its log on this thread, and has the answer.
-    pub(super) fn ask_and_wait(
-        &self,
-        what: &'static str,
-        now: i64,
-        request: Request,
-    ) -> Result<Response, NodeError> {
+    pub(super) fn ask_and_wait(&self, what: &'static str, now: i64, request: Request) -> Result<Response, NodeError> {
         let place = Arc::new(Mutex::new(None));
         let answer = Arc::clone(&place);
         self.ask_controller(now, request, Box::new(move |answered| *answer.lock() = Some(answered)));
@@ -319,8 +311,7 @@ fn identify(config: &BrokerConfig, dirs: &[Arc<LogDir>]) -> Result<Identity, Nod
         known.push(dir.meta_properties()?);
     }
     let first = known.iter().flatten().next();
-    let cluster_id =
-        first.map_or_else(|| Uuid::new_v4().to_kafka(), |meta| meta.cluster_id.clone());
+    let cluster_id = first.map_or_else(|| Uuid::new_v4().to_kafka(), |meta| meta.cluster_id.clone());
     let mut directories = Vec::new();
     for (dir, meta) in dirs.iter().zip(known) {
         let meta = match meta {
