@@ -25,8 +25,6 @@ use andiron_protocol::messages::{
 };
 use andiron_replication::machine::{Decision, StateMachine, Ticket};
 
-pub use topics::invalid_topic_name;
-
 use crate::config::BrokerConfig;
 use crate::image::{ApplyError, Image};
 use crate::records::{NoOpRecord, Record};
