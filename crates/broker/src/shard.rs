@@ -360,10 +360,10 @@ impl Shard {
     }
 
     /// Moves the log's start up to `offset`.
-    pub(crate) fn delete_records(&self, offset: i64, now: i64) -> Result<i64, LogError> {
+    pub(crate) fn delete_records(&self, offset: i64) -> Result<i64, LogError> {
         let mut core = self.core.lock();
         match core.log.as_mut() {
-            Some(log) => log.delete_records(offset, now),
+            Some(log) => log.delete_records(offset),
             None => Ok(-1),
         }
     }

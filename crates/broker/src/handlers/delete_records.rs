@@ -23,7 +23,7 @@ pub(super) fn handle(call: &Call<'_>, request: DeleteRecordsRequest, owed: Owed)
             } else if is_internal(&topic.name) {
                 Err(ErrorCode::InvalidTopicException)
             } else {
-                delete(entry.map(AsRef::as_ref), partition.partition_index, partition.offset, call.now)
+                delete(entry.map(AsRef::as_ref), partition.partition_index, partition.offset)
             };
             let (error, low_watermark) = match moved {
                 Ok(start) => (ErrorCode::None, start),
@@ -40,12 +40,12 @@ pub(super) fn handle(call: &Call<'_>, request: DeleteRecordsRequest, owed: Owed)
     owed.send(&DeleteRecordsResponse::default().with_topics(topics));
 }
 
-fn delete(entry: Option<&TopicEntry>, partition: i32, offset: i64, now: i64) -> Result<i64, ErrorCode> {
+fn delete(entry: Option<&TopicEntry>, partition: i32, offset: i64) -> Result<i64, ErrorCode> {
     let shard = entry.and_then(|e| e.shard(partition)).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let bounds = shard.bounds().ok_or(ErrorCode::NotLeaderOrFollower)?;
     let to = if offset == HIGH_WATERMARK { bounds.high_watermark } else { offset };
     if to < 0 || to > bounds.high_watermark {
         return Err(ErrorCode::OffsetOutOfRange);
     }
-    shard.delete_records(to, now).map_err(|e| errors::log(&e))
+    shard.delete_records(to).map_err(|e| errors::log(&e))
 }
