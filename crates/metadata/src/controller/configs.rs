@@ -229,6 +229,7 @@ fn write(
                 return Err((ErrorCode::InvalidRequest, Some("Default group resources are not allowed.".into())));
             }
             check_values(config::group(), "group", &after)?;
+            check_group(&Effective::new(broker, image), &after)?;
         }
         ResourceKind::BROKER => check_broker(broker, resource, &wanted)?,
         ResourceKind::CLIENT_METRICS => {
@@ -279,6 +280,26 @@ fn check_lags(values: &Configs) -> Result<(), Refusal> {
     Err((ErrorCode::InvalidConfig, Some(message)))
 }
 
+/// A group's settings must lie within what the broker allows.
+fn check_group(effective: &Effective<'_>, values: &Configs) -> Result<(), Refusal> {
+    for (name, value) in values {
+        let Some((kind, rest)) = name.split_once('.') else { continue };
+        let Ok(value) = value.trim().parse::<i64>() else { continue };
+        let bound = |which: &str| {
+            let bound = format!("group.{kind}.{which}.{rest}");
+            let limit = effective.broker(&bound)?.parse::<i64>().ok()?;
+            Some((bound, limit))
+        };
+        let complaint = match (bound("min"), bound("max")) {
+            (Some((bound, min)), _) if value < min => format!("{name} must be greater than or equal to {bound}"),
+            (_, Some((bound, max))) if value > max => format!("{name} must be less than or equal to {bound}"),
+            _ => continue,
+        };
+        return Err((ErrorCode::InvalidConfig, Some(complaint)));
+    }
+    Ok(())
+}
+
 /// The configs with which a topic is to be created.
 pub(super) fn check_topic_config(asked: &BTreeMap<String, Option<String>>, set: &Configs) -> Result<(), Refusal> {
     let nulls: Vec<&str> = asked.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str()).collect();
@@ -309,7 +330,7 @@ fn check_broker(
         let these = wanted.keys().filter(|name| config::broker().get(name).is_some_and(|d| d.update == update));
         these.map(String::as_str).collect::<Vec<_>>().join(", ")
     };
-    let invalid = |message: String| Err((ErrorCode::InvalidConfig, Some(message)));
+    let invalid = |message: String| Err((ErrorCode::InvalidRequest, Some(message)));
     let read_only = names(Update::ReadOnly);
     if !read_only.is_empty() {
         return invalid(format!("Cannot update these configs dynamically: [{read_only}]"));

@@ -224,7 +224,7 @@ fn check_count(partitions: usize) -> Result<(), Refusal> {
     if partitions <= PARTITIONS_PER_REQUEST_MAX {
         return Ok(());
     }
-    let message = format!("Excessively large number of partitions per request: {partitions}");
+    let message = "Excessively large number of partitions per request.".to_string();
     Err((ErrorCode::PolicyViolation, Some(message)))
 }
 
@@ -265,7 +265,7 @@ pub(super) fn place(image: &Image, first: usize, count: usize, factor: usize) ->
     let known = up.len() + fenced.len();
     if factor > known {
         return Err(format!(
-            "The target replication factor of {factor} cannot be reached because only {known} broker(s) are registered."
+            "The target replication factor of {factor} cannot be reached because only {known} broker(s) are registered or some brokers have all their log directories cordoned."
         ));
     }
     let mut placements = Vec::with_capacity(count);
