@@ -15,6 +15,7 @@ pub mod record;
 pub mod routing;
 
 mod classic;
+mod foreign;
 mod machine;
 mod offsets;
 mod timers;

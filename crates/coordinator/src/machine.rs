@@ -15,6 +15,7 @@ use crate::classic::{Group, Step};
 use crate::config::GroupConfig;
 use crate::effects::{Call, Effects, Reply, Request, Response};
 use crate::error::{JoinError, SyncError, of_failed_append};
+use crate::foreign::Foreign;
 use crate::limits::DEADLINES_PER_CALL_MAX;
 use crate::offsets::Offsets;
 use crate::record::Record;
@@ -29,8 +30,7 @@ pub struct GroupCoordinator {
     groups: BTreeMap<Arc<str>, Group>,
     offsets: Offsets,
     timers: Timers,
-    /// Records of kinds of groups that are not ours to change.
-    foreign_records: u64,
+    foreign: Foreign,
 }
 
 impl GroupCoordinator {
@@ -42,7 +42,7 @@ impl GroupCoordinator {
             groups: BTreeMap::new(),
             offsets: Offsets::default(),
             timers: Timers::default(),
-            foreign_records: 0,
+            foreign: Foreign::default(),
         }
     }
 
@@ -51,9 +51,14 @@ impl GroupCoordinator {
         self.config = config;
     }
 
+    /// Whether the partition is still being read; requests are to be answered with COORDINATOR_LOAD_IN_PROGRESS.
+    pub fn is_loading(&self) -> bool {
+        self.loading
+    }
+
     /// How many replayed records belong to kinds of groups that this machine leaves alone; worth a line in the log.
     pub fn foreign_records(&self) -> u64 {
-        self.foreign_records
+        self.foreign.seen()
     }
 
     /// Ends loading: the members found in the log have one session timeout from now to show themselves. The effects
@@ -102,6 +107,7 @@ impl GroupCoordinator {
         }
         self.offsets.clear();
         self.timers.clear();
+        self.foreign = Foreign::default();
         self.loading = true;
         replies
     }
@@ -180,7 +186,7 @@ impl StateMachine for GroupCoordinator {
                 }
             }
             Record::GroupMetadata { group, value } => self.replay_group(group, value.as_ref()),
-            Record::Other { .. } => self.foreign_records += 1,
+            Record::Other { key_type, key, value } => self.foreign.replay(*key_type, key, value.is_some()),
         }
     }
 
@@ -188,7 +194,7 @@ impl StateMachine for GroupCoordinator {
         let code = of_failed_append(error);
         let mut out = Effects::default();
         out.replies.extend(effects.parked.into_iter().map(|(ticket, response)| (ticket, response.failed(code))));
-        let Self { groups, config, timers, .. } = self;
+        let Self { groups, config, timers, offsets, .. } = self;
         for record in &effects.records {
             let Record::GroupMetadata { group: id, value: Some(value) } = record else { continue };
             if !value.members.is_empty() {
@@ -197,6 +203,7 @@ impl StateMachine for GroupCoordinator {
                     group.prepare_rebalance(&mut Step { now, config, timers, out: &mut out });
                 }
             } else if value.generation == 0
+                && offsets.of_group(id).next().is_none()
                 && let Some(group) = groups.remove(id.as_str())
             {
                 // A group that has no place in the log is not there.

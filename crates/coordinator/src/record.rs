@@ -2,7 +2,7 @@
 //! of its value, and no value means that what the key names is gone.
 //!
 //! Classic groups and committed offsets are understood. The records of other kinds of groups (consumer, share, streams)
-//! are told apart and otherwise left alone: they stay in the log as they are, for the program that wrote them.
+//! are told apart and otherwise left alone (`foreign` says when not): they stay in the log for the program that wrote them.
 
 pub mod classic;
 pub mod consumer;

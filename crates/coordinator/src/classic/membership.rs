@@ -16,11 +16,11 @@ impl Group {
         match self.state {
             State::Empty => Err(MemberError::UnknownMember.into()),
             State::PreparingRebalance => {
-                self.reset_session(&id.into(), step);
+                self.reset_session(id, step);
                 Err(HeartbeatError::RebalanceInProgress)
             }
             State::CompletingRebalance | State::Stable => {
-                self.reset_session(&id.into(), step);
+                self.reset_session(id, step);
                 Ok(())
             }
         }
@@ -29,7 +29,7 @@ impl Group {
     /// A commit by a member shows that it is alive, unless it should be sharing out.
     pub fn seen_committing(&mut self, member: &str, step: &mut Step<'_>) {
         if matches!(self.state, State::Stable | State::PreparingRebalance) {
-            self.reset_session(&member.into(), step);
+            self.reset_session(member, step);
         }
     }
 

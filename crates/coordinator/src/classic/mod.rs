@@ -242,8 +242,8 @@ impl Group {
         Some(member)
     }
 
-    fn reset_session(&self, id: &Arc<str>, step: &mut Step<'_>) {
-        if let Some(member) = self.members.get(id) {
+    fn reset_session(&self, id: &str, step: &mut Step<'_>) {
+        if let Some((id, member)) = self.members.get_key_value(id) {
             let at = step.now.saturating_add(i64::from(member.session_timeout_ms));
             step.timers.set(Timer::Session(self.id.clone(), id.clone()), at);
         }

@@ -172,6 +172,7 @@ impl GroupCoordinator {
                 }
             }
             if !kept && group.state == State::Empty && group.pending.is_empty() {
+                self.foreign.tombstones(&group.id, &mut out.records);
                 out.records.push(Record::group_tombstone(&group.id));
             }
         }

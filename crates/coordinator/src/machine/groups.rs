@@ -89,6 +89,7 @@ impl GroupCoordinator {
                 Some(group) if group.state != State::Empty => Err(GroupError::NotEmpty),
                 Some(group) => {
                     self.offsets.tombstones_of_group(&group.id, &mut out.records);
+                    self.foreign.tombstones(&group.id, &mut out.records);
                     out.records.push(Record::group_tombstone(&group.id));
                     Ok(())
                 }

@@ -39,7 +39,7 @@ impl GroupCoordinator {
         request: &JoinGroupRequest,
         out: &mut Effects,
     ) -> Result<(), JoinError> {
-        let Self { groups, config, timers, .. } = self;
+        let Self { groups, config, timers, foreign, .. } = self;
         if request.group_id.is_empty() {
             return Err(JoinError::InvalidGroupId);
         }
@@ -55,6 +55,15 @@ impl GroupCoordinator {
         group.join(joiner, &mut Step { now, config, timers, out });
         if is_new && out.records.is_empty() {
             out.records.push(group.empty_record());
+        }
+        let mut buried = Vec::new();
+        foreign.tombstones(&request.group_id, &mut buried);
+        if !buried.is_empty() {
+            // The group is classic from here on, also if it was known by its offsets only.
+            if out.records.is_empty() && group.generation == 0 {
+                buried.push(group.empty_record());
+            }
+            out.records.splice(0..0, buried);
         }
         Ok(())
     }

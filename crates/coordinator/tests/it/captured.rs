@@ -1,7 +1,10 @@
 //! A log of Apache Kafka 4.3.1, record by record.
 
 use andiron_coordinator::record::{round_trip, type_name};
+use andiron_coordinator::routing::partition_for;
 use andiron_coordinator::{GroupConfig, GroupCoordinator, Record, StateMachine};
+
+use crate::stage::Stage;
 
 struct Line {
     partition: u8,
@@ -31,6 +34,12 @@ fn lines() -> Vec<Line> {
         }
     });
     lines.collect()
+}
+
+fn records_of(partition: u8) -> Vec<Record> {
+    let lines = lines();
+    let lines = lines.iter().filter(|line| line.partition == partition);
+    lines.map(|line| Record::decode(Some(&line.key), line.value.as_deref()).unwrap()).collect()
 }
 
 #[test]
@@ -63,6 +72,24 @@ fn what_we_write_is_what_apache_kafka_wrote() {
 }
 
 #[test]
+fn groups_lie_in_the_partition_that_their_name_says() {
+    let lines = lines();
+    let keys =
+        lines.iter().filter_map(|line| Record::decode(Some(&line.key), None).ok().map(|key| (line.partition, key)));
+    for (partition, record) in keys {
+        let group = match record {
+            Record::OffsetCommit { key, .. } => key.group,
+            Record::GroupMetadata { group, .. } => group,
+            Record::Other { .. } => continue,
+        };
+        assert_eq!(partition_for(&group, 3), i32::from(partition), "{group}");
+    }
+    // Java's hash of this string is the one number whose sign cannot be taken away.
+    assert_eq!(partition_for("polygenelubricants", 50), 0);
+    assert_eq!((partition_for("", 50), partition_for("Gruppe \u{1f980}", 50), partition_for("g", 0)), (0, 17, 0));
+}
+
+#[test]
 fn a_partition_of_apache_kafka_loads_with_its_groups_and_offsets() {
     let mut told = String::new();
     for partition in 0..3 {
@@ -87,6 +114,23 @@ fn a_partition_of_apache_kafka_loads_with_its_groups_and_offsets() {
         std::fs::write(&file, &told).unwrap();
     }
     assert_eq!(told, std::fs::read_to_string(file).unwrap());
+}
+
+#[test]
+fn a_group_of_the_new_protocol_becomes_classic_or_goes_with_all_its_records() {
+    for (act, left) in [("delete X captured-848", 0), ("join X captured-848 v=3 protocols=range:topics+t", 1)] {
+        let mut stage = Stage::new();
+        stage.log = records_of(1);
+        stage.act("restart");
+        assert!(stage.harness.latest().foreign_records() > 0);
+        stage.act(act);
+        let mut last = std::collections::BTreeMap::new();
+        for (key, value) in stage.log.iter().map(|record| record.encode().unwrap()) {
+            last.insert(key, value);
+        }
+        let about = |key: &[u8]| key.windows(12).any(|window| window == b"captured-848") && key[1] != 1;
+        assert_eq!(last.iter().filter(|(key, value)| about(key) && value.is_some()).count(), left, "{act}");
+    }
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use andiron_coordinator::routing::offset_fetch_response;
 use andiron_coordinator::{
     Call, GroupConfig, GroupCoordinator, GroupOffsets, Record, Reply, Request, RequestContext, Response, Ticket,
 };
 use andiron_protocol::ErrorCode;
-use andiron_protocol::kafka::protocol::StrBytes;
+use andiron_protocol::kafka::protocol::{Encodable, StrBytes};
 use andiron_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use andiron_protocol::messages::leave_group_request::MemberIdentity;
 use andiron_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -24,7 +25,8 @@ pub struct Stage {
     pub log: Vec<Record>,
     pub now: i64,
     config: GroupConfig,
-    tickets: BTreeMap<u64, String>,
+    /// Who asked, at which version.
+    tickets: BTreeMap<u64, (String, i16)>,
     ids: u128,
     held: bool,
     next_append: Option<ErrorCode>,
@@ -74,6 +76,9 @@ fn full(short: &str) -> String {
 /// The opposite, wherever such ids stand in a line.
 fn shorten(line: &str) -> String {
     let mut line = line.to_owned();
+    if !line.contains("-00000000-0000-") {
+        return line;
+    }
     for number in 1..100u128 {
         line = line.replace(&format!("-{}", Uuid::from_u128(number)), &format!("#{number}"));
     }
@@ -150,7 +155,7 @@ impl Stage {
         for (error, ticket) in
             outcome.failed.iter().flat_map(|(error, tickets)| tickets.iter().map(move |t| (error, t)))
         {
-            let who = self.tickets.remove(&ticket.0).unwrap();
+            let (who, _) = self.tickets.remove(&ticket.0).unwrap();
             self.told.push(format!("{who} failed {}", error.name()));
         }
         self.tell(outcome.replies);
@@ -167,7 +172,8 @@ impl Stage {
 
     fn tell(&mut self, replies: Vec<Reply>) {
         for (ticket, response) in replies {
-            let who = self.tickets.remove(&ticket.0).expect("one answer to a request");
+            let (who, version) = self.tickets.remove(&ticket.0).expect("one answer to a request");
+            assert_fits(&response, version);
             self.told.extend(answer(&response).iter().map(|line| shorten(&format!("{who} {line}"))));
         }
     }
@@ -201,7 +207,7 @@ impl Stage {
                     std::mem::replace(&mut self.harness, Harness::new(GroupCoordinator::new(self.config.clone()), 0))
                         .resign();
                 for ticket in tickets {
-                    let who = self.tickets.remove(&ticket.0).unwrap();
+                    let (who, _) = self.tickets.remove(&ticket.0).unwrap();
                     self.told.push(format!("{who} lost"));
                 }
                 let replies = machine.unload();
@@ -268,7 +274,7 @@ impl Stage {
             self.ids += 1;
         }
         let ticket = Ticket(ticket.0 + self.tickets.keys().last().map_or(0, |last| last % 1_000_000 + 1));
-        self.tickets.insert(ticket.0, who.to_owned());
+        self.tickets.insert(ticket.0, (who.to_owned(), api_version));
         let context = RequestContext {
             api_version,
             client_id: who.into(),
@@ -407,6 +413,29 @@ fn delete_offsets(words: &Words<'_>) -> OffsetDeleteRequest {
             .with_partitions(vec![OffsetDeleteRequestPartition::default().with_partition_index(partition)])
     });
     OffsetDeleteRequest::default().with_group_id(group(words)).with_topics(topics.collect())
+}
+
+/// The answer can be said in the version that was asked in.
+fn assert_fits(response: &Response, version: i16) {
+    let out = &mut Vec::new();
+    match response {
+        Response::JoinGroup(a) => a.encode(out, version),
+        Response::SyncGroup(a) => a.encode(out, version),
+        Response::Heartbeat(a) => a.encode(out, version),
+        Response::LeaveGroup(a) => a.encode(out, version),
+        Response::OffsetCommit(a) => a.encode(out, version),
+        Response::OffsetFetch(a) => {
+            for version in 1..=9 {
+                offset_fetch_response(version, vec![a.clone()]).encode(&mut Vec::new(), version).unwrap();
+            }
+            Ok(())
+        }
+        Response::OffsetDelete(a) => a.encode(out, version),
+        Response::DescribeGroups(a) => a.encode(out, version),
+        Response::ListGroups(a) => a.encode(out, version),
+        Response::DeleteGroups(a) => a.encode(out, version),
+    }
+    .unwrap();
 }
 
 /// A record in words.
