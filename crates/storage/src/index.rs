@@ -66,34 +66,34 @@ impl Entry for TimeEntry {
 #[derive(Debug)]
 pub(crate) struct Index<E> {
     file: Arc<dyn DiskFile>,
+    /// Bytes to extend the file to with the first entry written while its segment is active; 0 when that is done.
+    preallocate: u64,
     on_file: usize,
     tail: Vec<E>,
     last: Option<E>,
 }
 
 impl<E: Entry> Index<E> {
-    /// An empty index, preallocated to as many whole entries as `max_bytes` hold.
+    /// An empty index, to be preallocated to as many whole entries as `max_bytes` hold.
     pub fn create(disk: &dyn Disk, path: &Path, max_bytes: u32) -> io::Result<Self> {
         let file = disk.open(path, OpenMode::Truncate)?;
-        file.set_len(whole::<E>(u64::from(max_bytes)))?;
-        Ok(Index { file, on_file: 0, tail: Vec::new(), last: None })
+        Ok(Index { file, preallocate: whole::<E>(max_bytes), on_file: 0, tail: Vec::new(), last: None })
     }
 
     /// An index as a clean close or a roll left it: every whole entry of the file counts.
     pub fn open(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
         let file = disk.open(path, OpenMode::Write)?;
         let on_file = (file.size()? / E::BYTES as u64) as usize;
-        let mut index = Index { file, on_file, tail: Vec::new(), last: None };
+        let mut index = Index { file, preallocate: 0, on_file, tail: Vec::new(), last: None };
         if on_file > 0 {
             index.last = Some(index.get(on_file - 1)?);
         }
         Ok(index)
     }
 
-    /// Extends the file for further entries.
-    pub fn preallocate(&self, max_bytes: u32) -> io::Result<()> {
-        let want = whole::<E>(u64::from(max_bytes));
-        if self.file.size()? < want { self.file.set_len(want) } else { Ok(()) }
+    /// The segment takes appends (again): the file is extended with the next entry.
+    pub fn activate(&mut self, max_bytes: u32) {
+        self.preallocate = whole::<E>(max_bytes);
     }
 
     pub fn file(&self) -> &Arc<dyn DiskFile> {
@@ -129,6 +129,10 @@ impl<E: Entry> Index<E> {
         if self.tail.is_empty() {
             return Ok(());
         }
+        if self.preallocate > 0 {
+            self.file.set_len(self.preallocate.max(((self.on_file + self.tail.len()) * E::BYTES) as u64))?;
+            self.preallocate = 0;
+        }
         let mut bytes = Vec::with_capacity(self.tail.len() * E::BYTES);
         self.tail.iter().for_each(|e| e.write(&mut bytes));
         self.file.write_at(&[IoSlice::new(&bytes)], (self.on_file * E::BYTES) as u64)?;
@@ -139,6 +143,7 @@ impl<E: Entry> Index<E> {
 
     /// Writes the waiting entries and cuts the file behind them.
     pub fn trim(&mut self) -> io::Result<()> {
+        self.preallocate = 0;
         self.write_out()?;
         self.file.set_len((self.on_file * E::BYTES) as u64)
     }
@@ -177,6 +182,6 @@ impl<E: Entry> Index<E> {
     }
 }
 
-fn whole<E: Entry>(bytes: u64) -> u64 {
-    bytes - bytes % E::BYTES as u64
+fn whole<E: Entry>(bytes: u32) -> u64 {
+    u64::from(bytes) - u64::from(bytes) % E::BYTES as u64
 }

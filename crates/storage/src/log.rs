@@ -194,6 +194,10 @@ impl Log {
         let mut files: Vec<Arc<dyn DiskFile>> = Vec::with_capacity(1);
         let mut names = false;
         let active = self.segments.len() - 1;
+        let written = self.segments[active].write_out_indexes();
+        if self.fail("indexing", written).is_err() {
+            return None;
+        }
         for (at, segment) in self.segments.iter().enumerate().rev() {
             let inactive = at != active;
             if inactive && segment.synced == segment.size && segment.indexes_synced && segment.names_synced {

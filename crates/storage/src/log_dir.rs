@@ -70,7 +70,13 @@ impl LogDir {
     /// and removed, durably: from here on a crash is a crash.
     pub fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<LogDir, LogDirError> {
         let at = |source| LogDirError::Io { path: path.to_path_buf(), source };
+        let missing: Vec<&Path> = path.ancestors().take_while(|dir| !disk.exists(dir)).collect();
         disk.create_dir_all(path).map_err(at)?;
+        // A directory that power loss may take with all that was synced in it would be no place for a log.
+        for dir in missing.iter().rev().filter_map(|dir| dir.parent()) {
+            let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+            disk.sync_dir(dir).map_err(at)?;
+        }
         let locked = disk.try_lock(&path.join(".lock")).map_err(at)?;
         let lock = locked.ok_or_else(|| LogDirError::InUse(path.to_path_buf()))?;
         let marker = path.join(CLEAN_SHUTDOWN);

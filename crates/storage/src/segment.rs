@@ -169,8 +169,12 @@ impl Segment {
 
     /// Makes ready for appends: index files extended; timestamps known.
     pub fn activate(&mut self, config: &LogConfig) -> io::Result<()> {
-        self.index()?.preallocate(config.segment_index_bytes)?;
-        self.time()?.preallocate(config.segment_index_bytes)?;
+        self.index()?;
+        self.time()?;
+        if let (Some(index), Some(time)) = (self.index.get_mut(), self.time.get_mut()) {
+            index.activate(config.segment_index_bytes);
+            time.activate(config.segment_index_bytes);
+        }
         self.indexes_synced = false;
         if self.max_timestamp.is_none() {
             self.max_timestamp = Some(self.read_max_timestamp()?);
@@ -313,6 +317,15 @@ impl Segment {
             time.trim()?;
         }
         self.indexes_synced = false;
+        Ok(())
+    }
+
+    /// Writes the index entries that wait in memory to their files, so that tools see them while the segment is active.
+    pub fn write_out_indexes(&mut self) -> io::Result<()> {
+        if let (Some(index), Some(time)) = (self.index.get_mut(), self.time.get_mut()) {
+            index.write_out()?;
+            time.write_out()?;
+        }
         Ok(())
     }
 
