@@ -53,7 +53,9 @@ pub fn run<S>(folder: &str, fresh: impl Fn() -> S, mut step: impl FnMut(&mut S, 
                 out.push_str(&format!("{head}\n\n"));
                 continue;
             }
-            let got = step(&mut state, &Directive::parse(head));
+            // An empty line would end the block.
+            let got = step(&mut state, &Directive::parse(head)).replace("\n\n", "\n.\n");
+            let got = if got.starts_with('\n') { format!(".{got}") } else { got };
             out.push_str(&format!("{}\n----\n{}\n\n", head.trim_end(), got.trim_end()));
         }
         let out = format!("{}\n", out.trim_end());
