@@ -8,7 +8,9 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::formats::{self, SinkFormat, SourceFormat};
-use crate::resolved::Resolved;
+use crate::resolved::{Resolved, StreamingSource};
+use crate::source::MicroBatchSource;
+use crate::source::kafka::{KafkaConnector, Sockets};
 use crate::{Session, SparkError};
 
 /// How an engine is set up.
@@ -39,6 +41,8 @@ pub struct Engine {
     sinks: RwLock<HashMap<String, Arc<dyn SinkFormat>>>,
     sessions: Mutex<HashMap<(String, String), Arc<Session>>>,
     global_views: RwLock<HashMap<String, Resolved>>,
+    kafka: RwLock<Arc<dyn KafkaConnector>>,
+    connect_url: RwLock<Option<String>>,
 }
 
 impl Engine {
@@ -50,6 +54,8 @@ impl Engine {
             sinks: RwLock::default(),
             sessions: Mutex::default(),
             global_views: RwLock::default(),
+            kafka: RwLock::new(Arc::new(Sockets::default())),
+            connect_url: RwLock::default(),
         });
         formats::register_builtin(&engine);
         engine
@@ -80,6 +86,32 @@ impl Engine {
     pub fn sink(&self, name: &str) -> Result<Arc<dyn SinkFormat>, SparkError> {
         let found = self.sinks.read().get(&name.to_lowercase()).cloned();
         found.ok_or_else(|| SparkError::data_source_not_found(name))
+    }
+
+    /// How Kafka is reached: over sockets unless said otherwise.
+    pub fn kafka(&self) -> Arc<dyn KafkaConnector> {
+        Arc::clone(&self.kafka.read())
+    }
+
+    /// Reaches Kafka in another way from now on, such as a broker in the same process.
+    pub fn set_kafka(&self, connector: Arc<dyn KafkaConnector>) {
+        *self.kafka.write() = connector;
+    }
+
+    /// Our own Spark Connect door, such as `sc://localhost:15002`, by which foreachBatch workers come back; none until it is
+    /// open.
+    pub fn connect_url(&self) -> Option<String> {
+        self.connect_url.read().clone()
+    }
+
+    /// Says where the Spark Connect door is.
+    pub fn set_connect_url(&self, url: impl Into<String>) {
+        *self.connect_url.write() = Some(url.into());
+    }
+
+    /// The reader of a streaming source of a plan, for one query.
+    pub(crate) fn micro_batch_source(&self, leaf: &StreamingSource) -> Result<Box<dyn MicroBatchSource>, SparkError> {
+        self.source(&leaf.read.format)?.micro_batch_source(self, &leaf.read)
     }
 
     /// The session of a user's client, made when it is first asked for.

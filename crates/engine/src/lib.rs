@@ -11,10 +11,14 @@ pub mod functions;
 pub mod json;
 pub mod limits;
 pub mod options;
+pub mod python;
+pub mod query;
 pub mod resolve;
 pub mod resolved;
 pub mod session;
 pub mod show;
+pub mod sink;
+pub mod source;
 pub mod types;
 
 pub use engine::{Engine, EngineOptions};

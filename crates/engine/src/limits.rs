@@ -20,3 +20,36 @@ pub const LOCAL_BATCH_ROWS: usize = 8192;
 
 /// Temporary views and cached batches of one session.
 pub const SESSION_RELATIONS_MAX: usize = 10_000;
+
+/// Kafka clients kept for other queries and batches; one for each set of `kafka.*` options.
+pub const KAFKA_CLIENTS_MAX: usize = 64;
+
+/// Compressed record batches are unpacked into one buffer until it has this size.
+pub const UNPACKED_BLOCK_BYTES: usize = 1 << 20;
+
+/// Streaming queries that run in one session at a time.
+pub const SESSION_QUERIES_MAX: usize = 1_000;
+
+/// Ended streaming queries whose progress and exception a session still knows, as Spark Connect keeps them.
+pub const ENDED_QUERIES_MAX: usize = 100;
+
+/// Events that wait for a streaming listener before they are dropped.
+pub const LISTENER_EVENTS_MAX: usize = 1_000;
+
+/// What the memory sink of one query holds.
+pub const MEMORY_SINK_BYTES_MAX: usize = 1 << 30;
+
+/// What the console sink keeps of a batch to show it.
+pub const CONSOLE_BYTES_MAX: usize = 64 << 20;
+
+/// The end of a Python worker's error output that is kept for messages.
+pub const WORKER_STDERR_BYTES_MAX: usize = 64 << 10;
+
+/// A text from a Python worker, such as a traceback.
+pub const WORKER_TEXT_BYTES_MAX: usize = 16 << 20;
+
+/// How long a Python worker may take to start: it imports PySpark and pandas, on a machine that may be busy.
+pub const WORKER_START_SECONDS_MAX: u64 = 120;
+
+/// Rows of a foreachBatch frame that are kept for its second action; a larger frame is computed anew each time.
+pub const FOREACH_BATCH_KEPT_BYTES_MAX: usize = 256 << 20;

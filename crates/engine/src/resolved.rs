@@ -164,7 +164,7 @@ pub(crate) fn streaming_must_be_started(format: &str) -> SparkError {
     )
 }
 
-fn streaming_scan(node: &LogicalPlan) -> Option<Arc<StreamingSource>> {
+pub(crate) fn streaming_scan(node: &LogicalPlan) -> Option<Arc<StreamingSource>> {
     let LogicalPlan::TableScan(scan) = node else { return None };
     let provider = (scan.source.as_ref() as &dyn Any).downcast_ref::<DefaultTableSource>()?;
     let table = (provider.table_provider.as_ref() as &dyn Any).downcast_ref::<StreamingTable>()?;

@@ -11,6 +11,7 @@ use futures::StreamExt;
 
 use crate::catalog::Catalog;
 use crate::conf::Conf;
+use crate::query::QueryManager;
 use crate::resolved::{BatchStream, Resolved, streaming_must_be_started};
 use crate::{Engine, SparkError, resolve, show, types};
 
@@ -22,6 +23,7 @@ pub struct Session {
     conf: Conf,
     catalog: Catalog,
     context: OnceLock<SessionContext>,
+    queries: QueryManager,
 }
 
 /// Rows on their way to a client, in the types that Spark's clients expect.
@@ -74,6 +76,7 @@ impl Session {
             conf: Conf::default(),
             catalog: Catalog::default(),
             context: OnceLock::new(),
+            queries: QueryManager::default(),
         }
     }
 
@@ -85,6 +88,7 @@ impl Session {
             conf: self.conf.clone(),
             catalog: self.catalog.clone(),
             context: OnceLock::new(),
+            queries: QueryManager::default(),
         }
     }
 
@@ -111,6 +115,11 @@ impl Session {
     /// What it knows by name.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// Its streaming queries. Whoever ends the session stops them first.
+    pub fn queries(&self) -> &QueryManager {
+        &self.queries
     }
 
     /// DataFusion's side of the session, made at its first use.

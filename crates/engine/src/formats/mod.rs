@@ -12,6 +12,8 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 
+use crate::sink::kafka::KafkaBatchSink;
+use crate::source::{KafkaFormat, MicroBatchSource};
 use crate::{Engine, Options, Resolved, Session, SparkError};
 
 /// What `read` or `readStream` asks of a format.
@@ -51,6 +53,11 @@ pub trait SourceFormat: Send + Sync {
         Err(SparkError::unsupported(format!("streaming reads of the data source {}", read.format)))
     }
 
+    /// The reader of a streaming read, for one query.
+    fn micro_batch_source(&self, _engine: &Engine, read: &SourceRead) -> Result<Box<dyn MicroBatchSource>, SparkError> {
+        Err(SparkError::unsupported(format!("streaming reads of the data source {}", read.format)))
+    }
+
     /// The rows of a batch read, as a table that reads them when it is scanned.
     async fn table(&self, session: &Session, read: &SourceRead) -> Result<Arc<dyn TableProvider>, SparkError>;
 }
@@ -79,6 +86,8 @@ pub trait SinkFormat: Send + Sync {
 /// Registers the formats that need nothing from outside.
 pub(crate) fn register_builtin(engine: &Engine) {
     engine.register_sink(Arc::new(noop::Noop));
+    engine.register_source(Arc::new(KafkaFormat));
+    engine.register_sink(Arc::new(KafkaBatchSink));
     engine.register_source(Arc::new(delta::Delta));
     engine.register_sink(Arc::new(delta::Delta));
     for kind in files::Kind::ALL {
