@@ -401,7 +401,8 @@ fn configs_are_set_appended_subtracted_and_removed() {
     let mut cluster = Cluster::up();
     cluster.create(vec![topic("t", 1, 1)]);
     const T: ResourceKind = ResourceKind::TOPIC;
-    let table: Vec<(&[(&str, i8, Option<&str>)], i16, &str, Option<&str>)> = vec![
+    type Row<'a> = (&'a [(&'a str, i8, Option<&'a str>)], i16, &'a str, Option<&'a str>);
+    let table: Vec<Row<'_>> = vec![
         (&[("cleanup.policy", 2, Some("compact"))], 0, "", Some("delete,compact")),
         (&[("cleanup.policy", 3, Some("delete"))], 0, "", Some("compact")),
         (

@@ -131,3 +131,24 @@ fn configs_quotas_features_and_credentials_come_and_go() {
     apply(&mut image, gone);
     assert_eq!(count(&image), [0; 5]);
 }
+
+#[test]
+fn the_records_of_a_kafka_log_add_up() {
+    let captured = include_str!("../../testdata/captured/kafka-4.3.1-records.hex");
+    let mut image = Image::new("c");
+    for line in captured.lines().filter(|line| !line.starts_with('#')) {
+        let bytes: Vec<u8> =
+            (0..line.len()).step_by(2).map(|i| u8::from_str_radix(&line[i..i + 2], 16).unwrap()).collect();
+        let record = Record::decode(&bytes).unwrap();
+        image.apply(image.offset() + 1, &record).unwrap();
+    }
+    let topics: Vec<(&str, usize)> = image.topics().map(|t| (t.name.as_ref(), t.partitions.len())).collect();
+    assert_eq!(topics, [("flights", 5), ("manual", 2)]);
+    // It was shut down in good order: nobody leads, and who may again is on record.
+    let partition = image.partition("flights", 4).unwrap();
+    assert_eq!((partition.leader, &partition.isr[..], &partition.elr[..]), (NO_LEADER, &[][..], &[1][..]));
+    assert!(image.broker(1).unwrap().fenced && image.elr_enabled());
+    assert_eq!(image.config(&Resource::new(ResourceKind::TOPIC, "flights"), "segment.bytes"), Some("2000000"));
+    assert_eq!(image.config(&Resource::new(ResourceKind::TOPIC, "flights"), "retention.ms"), None);
+    assert_eq!((image.next_producer_id(), image.feature("transaction.version")), (1000, 1));
+}
