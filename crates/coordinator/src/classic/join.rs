@@ -200,8 +200,7 @@ impl Group {
         if let Some(instance) = &joiner.instance_id {
             self.static_members.insert(instance.clone(), id.clone());
         }
-        member.client_id.clone_from(&joiner.client_id);
-        member.client_host.clone_from(&joiner.client_host);
+        // Apache Kafka goes on showing the client id and host of the process that came first.
         self.members.insert(id.clone(), member);
         self.update_member(&id, joiner, step);
         self.reset_session(&id, step);
