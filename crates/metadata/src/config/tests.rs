@@ -116,6 +116,7 @@ fn every_line_of_the_tables_is_read() {
         assert_eq!(table.iter().count(), names.len());
         names.iter().for_each(|name| assert!(table.get(name).is_some(), "{name}"));
         for definition in table.iter() {
+            assert!(definition.doc.ends_with(['.', '`']), "{} has no doc", definition.name);
             for (synonym, _) in &definition.synonyms {
                 assert!(broker().get(synonym).is_some(), "{synonym}");
             }
