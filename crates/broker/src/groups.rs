@@ -61,6 +61,19 @@ impl Coordinators {
         Ok(())
     }
 
+    /// Whether the coordinator of a partition has begun.
+    pub(crate) fn has(&self, partition: i32) -> bool {
+        self.by_partition.read().contains_key(&partition)
+    }
+
+    /// This node leads the partition no more: whoever waits is told to look elsewhere.
+    pub(crate) fn end(&self, partition: i32) {
+        let ended = self.by_partition.write().remove(&partition);
+        if let Some(coordinator) = ended {
+            coordinator.0.abandon(ErrorCode::NotCoordinator);
+        }
+    }
+
     /// The first deadline of all.
     pub(crate) fn next_deadline(&self) -> Option<i64> {
         self.by_partition.read().values().map(|c| c.0.next_deadline()).min()

@@ -54,6 +54,8 @@ pub(crate) struct Bounds {
 pub(crate) struct Read {
     pub(crate) bounds: Bounds,
     pub(crate) parts: Vec<Part>,
+    /// (producer id, first offset) of transactions that were aborted among what was read, for readers of committed records.
+    pub(crate) aborted: Option<Vec<(i64, i64)>>,
 }
 
 /// Why an append was refused.
@@ -127,6 +129,9 @@ impl Core {
         for effect in effects {
             match effect {
                 Effect::HighWatermark(high_watermark) => {
+                    if let Some(log) = &mut self.log {
+                        log.on_high_watermark(high_watermark);
+                    }
                     after.readers.append(&mut self.readers);
                     if let Some(hosted) = &self.hosted {
                         after.committed = Some((Weak::clone(hosted), high_watermark));
@@ -294,12 +299,22 @@ impl Shard {
             Isolation::Committed => bounds.last_stable,
         };
         let outcome = log.read(offset, bytes_max, below, at_least_one).map_err(ReadRefused::Log)?;
+        let aborted = match isolation {
+            Isolation::Uncommitted => None,
+            Isolation::Committed if outcome.len == 0 => Some(Vec::new()),
+            Isolation::Committed => {
+                // What was read ends somewhere before the last stable offset: a few too many do no harm.
+                let found = log.aborted_transactions(offset, bounds.last_stable);
+                let found = found.map_err(|e| ReadRefused::Log(ReadError::Log(e)))?;
+                Some(found.into_iter().map(|t| (t.producer_id, t.first_offset)).collect())
+            }
+        };
         let parts = outcome
             .ranges
             .into_iter()
             .map(|range| Part::File { file: range.file, position: range.position, len: range.len })
             .collect();
-        Ok(Read { bounds, parts })
+        Ok(Read { bounds, parts, aborted })
     }
 
     /// Bytes of the batches from `offset` on, for a machine that reads its own log.
@@ -357,6 +372,11 @@ impl Shard {
     /// (epoch, end offset) of the greatest epoch not above `epoch`.
     pub(crate) fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
         self.core.lock().log.as_ref().and_then(|log| log.end_offset_for_epoch(epoch))
+    }
+
+    /// The epoch in which the record at `offset` was written, or the one that a record there would have.
+    pub(crate) fn epoch_for_offset(&self, offset: i64) -> Option<i32> {
+        self.core.lock().log.as_ref().and_then(|log| log.epoch_for_offset(offset))
     }
 
     /// Moves the log's start up to `offset`.

@@ -135,7 +135,7 @@ impl DelayedFetch {
             high_watermark: read.bounds.high_watermark,
             last_stable_offset: read.bounds.last_stable,
             log_start_offset: read.bounds.log_start,
-            aborted: (self.isolation == Isolation::Committed).then(Vec::new),
+            aborted: read.aborted,
             diverging: None,
             records: read.parts,
         }

@@ -63,14 +63,18 @@ fn one(
     let end = if committed { bounds.last_stable } else { bounds.high_watermark };
     match asked.timestamp {
         LATEST => Ok((-1, end, bounds.leader_epoch)),
-        EARLIEST => Ok((-1, bounds.log_start, -1)),
-        EARLIEST_LOCAL if version >= 8 => Ok((-1, bounds.log_start, -1)),
+        EARLIEST => Ok(earliest(shard, &bounds)),
+        EARLIEST_LOCAL if version >= 8 => Ok(earliest(shard, &bounds)),
         // Nothing is tiered.
         LATEST_TIERED if version >= 9 => Ok(UNKNOWN),
         MAX_TIMESTAMP if version >= 7 => by_time(shard, None, end, &bounds),
         timestamp if timestamp >= 0 => by_time(shard, Some(timestamp), end, &bounds),
         _ => Err(ErrorCode::UnsupportedVersion),
     }
+}
+
+fn earliest(shard: &Shard, bounds: &Bounds) -> Found {
+    (-1, bounds.log_start, shard.epoch_for_offset(bounds.log_start).unwrap_or(-1))
 }
 
 fn by_time(shard: &Shard, timestamp: Option<i64>, end: i64, bounds: &Bounds) -> Result<Found, ErrorCode> {

@@ -87,9 +87,13 @@ impl Node {
             };
             match shard {
                 Ok(shard) => {
-                    self.lead_or_resign(&shard, partition, now);
-                    if known.is_none() && &*topic.name == OFFSETS_TOPIC {
-                        coordinators.push(Arc::clone(&shard));
+                    let leads = self.lead_or_resign(&shard, partition, now);
+                    if &*topic.name == OFFSETS_TOPIC {
+                        if !leads {
+                            self.coordinators.end(number);
+                        } else if !self.coordinators.has(number) {
+                            coordinators.push(Arc::clone(&shard));
+                        }
                     }
                     shards.push(Some(shard));
                 }
@@ -135,10 +139,11 @@ impl Node {
         Ok(Shard::new(log, replica, syncs))
     }
 
-    fn lead_or_resign(&self, shard: &Arc<Shard>, partition: &andiron_metadata::image::Partition, now: i64) {
+    /// Takes over who leads, and says whether it is this node.
+    fn lead_or_resign(&self, shard: &Arc<Shard>, partition: &andiron_metadata::image::Partition, now: i64) -> bool {
         if partition.leader != self.config.node_id {
             shard.resign(now);
-            return;
+            return false;
         }
         let leadership = Leadership {
             epoch: partition.leader_epoch,
@@ -147,13 +152,14 @@ impl Node {
             isr: partition.isr.clone(),
         };
         if shard.leadership_is(&leadership) {
-            return;
+            return true;
         }
         let name = TopicPartition::new(&shard.topic, shard.partition);
         let checkpointed = self.house.lock().checkpoints.high_watermarks.get(&name).copied().unwrap_or(0);
         if let Err(error) = shard.lead(now, leadership, checkpointed) {
             tracing::error!(partition = %name, %error, "cannot begin a leader epoch");
         }
+        true
     }
 
     /// The log directory that has the partition, or the one that is to get it: the emptiest.

@@ -87,6 +87,24 @@ pub enum NodeError {
 struct Identity {
     cluster_id: String,
     directories: Vec<Uuid>,
+    /// Those of the folders that are new.
+    unformatted: Vec<usize>,
+}
+
+impl Identity {
+    /// Gives the new folders their `meta.properties`: from then on they count as formatted.
+    fn write(&self, config: &BrokerConfig, dirs: &[Arc<LogDir>]) -> Result<(), NodeError> {
+        for &at in &self.unformatted {
+            if let (Some(dir), Some(directory_id)) = (dirs.get(at), self.directories.get(at)) {
+                dir.write_meta_properties(&MetaProperties {
+                    cluster_id: self.cluster_id.clone(),
+                    node_id: config.node_id,
+                    directory_id: *directory_id,
+                })?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Node {
@@ -106,16 +124,13 @@ impl Node {
         };
         let identity = identify(&config, &dirs)?;
         let syncs = Arc::new(SyncQueue::default());
-        let directory_id =
-            dirs.iter().position(|d| Arc::ptr_eq(d, &metadata_dir)).and_then(|at| identity.directories.get(at));
-        let metadata = metadata_log::open(
-            &config,
-            &metadata_dir,
-            &identity.cluster_id,
-            directory_id.copied().unwrap_or_default(),
-            &syncs,
-            now,
-        )?;
+        if identity.unformatted.iter().any(|at| dirs.get(*at).is_some_and(|d| Arc::ptr_eq(d, &metadata_dir))) {
+            let at = dirs.iter().position(|d| Arc::ptr_eq(d, &metadata_dir));
+            let directory_id = at.and_then(|at| identity.directories.get(at)).copied().unwrap_or_default();
+            metadata_log::format(&config, &metadata_dir, directory_id, now)?;
+        }
+        identity.write(&config, &dirs)?;
+        let metadata = metadata_log::open(&config, &metadata_dir, &identity.cluster_id, &syncs, now)?;
         let house = house(&dirs, &metadata.shard.topic)?;
         let empty =
             Snapshot { image: Image::new(&identity.cluster_id), topics: Default::default(), by_id: Default::default() };
@@ -304,7 +319,7 @@ fn controller_features() -> Vec<controller_registration_request::Feature> {
     features::to_register().into_iter().map(registered).collect()
 }
 
-/// Whose folders these are; a new one gets a `meta.properties` of its own.
+/// Whose folders these are; new ones join the cluster of the others, or begin one.
 fn identify(config: &BrokerConfig, dirs: &[Arc<LogDir>]) -> Result<Identity, NodeError> {
     let mut known = Vec::new();
     for dir in dirs {
@@ -313,25 +328,20 @@ fn identify(config: &BrokerConfig, dirs: &[Arc<LogDir>]) -> Result<Identity, Nod
     let first = known.iter().flatten().next();
     let cluster_id = first.map_or_else(|| Uuid::new_v4().to_kafka(), |meta| meta.cluster_id.clone());
     let mut directories = Vec::new();
-    for (dir, meta) in dirs.iter().zip(known) {
-        let meta = match meta {
+    let mut unformatted = Vec::new();
+    for (at, (dir, meta)) in dirs.iter().zip(known).enumerate() {
+        match meta {
             Some(meta) => {
                 check_identity(config, dir.path(), &meta, &cluster_id)?;
-                meta
+                directories.push(meta.directory_id);
             }
             None => {
-                let meta = MetaProperties {
-                    cluster_id: cluster_id.clone(),
-                    node_id: config.node_id,
-                    directory_id: Uuid::new_v4(),
-                };
-                dir.write_meta_properties(&meta)?;
-                meta
+                unformatted.push(at);
+                directories.push(Uuid::new_v4());
             }
-        };
-        directories.push(meta.directory_id);
+        }
     }
-    Ok(Identity { cluster_id, directories })
+    Ok(Identity { cluster_id, directories, unformatted })
 }
 
 fn check_identity(
