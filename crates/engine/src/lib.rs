@@ -4,12 +4,14 @@
 pub mod catalog;
 mod command;
 pub mod conf;
+pub mod datetime;
 pub mod engine;
 pub mod error;
 pub mod formats;
 pub mod functions;
 pub mod json;
 pub mod limits;
+mod number;
 pub mod options;
 pub mod python;
 pub mod query;

@@ -122,6 +122,25 @@ impl Session {
         &self.queries
     }
 
+    /// Where a table without a path lives.
+    pub fn table_path(&self, name: &str) -> String {
+        let folder = self.conf.get("spark.sql.warehouse.dir").map(|dir| dir.trim_start_matches("file:").to_owned());
+        let folder = folder.map_or_else(|| self.engine.options().warehouse_dir.clone(), std::path::PathBuf::from);
+        folder.join(name.to_lowercase()).to_string_lossy().into_owned()
+    }
+
+    /// Views, which are temporary, and tables.
+    pub fn table_names(&self) -> Vec<(String, bool)> {
+        let mut names: Vec<(String, bool)> = self.catalog.view_names().into_iter().map(|name| (name, true)).collect();
+        if let Ok(entries) = std::fs::read_dir(self.table_path("")) {
+            for entry in entries.flatten().filter(|entry| entry.path().join("_delta_log").is_dir()) {
+                names.push((entry.file_name().to_string_lossy().into_owned(), false));
+            }
+        }
+        names.sort();
+        names
+    }
+
     /// DataFusion's side of the session, made at its first use.
     pub fn context(&self) -> &SessionContext {
         self.context.get_or_init(|| crate::functions::context(&self.engine))

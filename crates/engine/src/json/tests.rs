@@ -1,0 +1,1 @@
+//! Golden tables of `from_json` and `to_json`.
