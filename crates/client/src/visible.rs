@@ -118,3 +118,6 @@ fn is_abort(batch: &Batch<'_>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //! skipped and why.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod judged;
 mod producing;
 mod reading;
 mod support;
