@@ -116,6 +116,25 @@ impl BrokerConfig {
                 "Invalid value {wrong} for configuration listeners: expected NAME://host:port with a port from 0 to 65535"
             ));
         }
+        let names: Vec<&str> = listeners.iter().filter_map(|url| url.split("://").next()).collect();
+        let controllers = self.list("controller.listener.names");
+        let is_controller = self.list("process.roles").iter().any(|role| role == "controller");
+        if is_controller && !controllers.iter().any(|name| names.contains(&name.as_str())) {
+            return conflict(format!(
+                "controller.listener.names must contain at least one value appearing in the 'listeners' configuration when running the KRaft controller role: controller.listener.names is {}, listeners is {}",
+                controllers.join(","),
+                listeners.join(",")
+            ));
+        }
+        let mut twice = names.clone();
+        twice.sort_unstable();
+        if let Some(pair) = twice.windows(2).find(|pair| pair[0] == pair[1]) {
+            return conflict(format!(
+                "Invalid value {} for configuration listeners: each listener must have a different name, and {} comes twice",
+                listeners.join(","),
+                pair[0]
+            ));
+        }
         Ok(())
     }
 

@@ -252,8 +252,50 @@ fn settings_that_cannot_be_are_refused_by_name() {
         refused("listeners=PLAINTEXT://:port")
             .starts_with("Invalid value PLAINTEXT://:port for configuration listeners")
     );
+    assert!(
+        refused("listeners=PLAINTEXT://:9092").starts_with("controller.listener.names must contain at least one value")
+    );
+    let twice = "listeners=CONTROLLER://:1,PLAINTEXT://:2,PLAINTEXT://:3";
+    assert!(refused(twice).ends_with("each listener must have a different name, and PLAINTEXT comes twice"));
+    assert!(refused("broker.id=2").contains("node.id is 1, broker.id is 2"));
     let missing = BrokerConfig::new(Some(vec![]), vec![]).unwrap_err().to_string();
     assert_eq!(missing, "Missing required configuration \"controller.listener.names\" which has no default value.");
+}
+
+#[test]
+fn the_file_that_kafka_is_delivered_with_needs_no_change() {
+    let file = "
+# The role of this server. Setting this puts us in KRaft mode
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=localhost:9093
+listeners=PLAINTEXT://:9092,CONTROLLER://:9093
+inter.broker.listener.name=PLAINTEXT
+advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL
+num.network.threads=3
+num.io.threads=8
+socket.send.buffer.bytes=102400
+socket.receive.buffer.bytes=102400
+socket.request.max.bytes=104857600
+log.dirs=/tmp/kraft-combined-logs
+num.partitions=1
+num.recovery.threads.per.data.dir=2
+offsets.topic.replication.factor=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+log.retention.hours=168
+log.segment.bytes=1073741824
+log.retention.check.interval.ms=300000
+";
+    let (config, warnings) = BrokerConfig::new(Some(properties::parse(file).unwrap()), vec![]).unwrap();
+    assert!(warnings.is_empty());
+    assert_eq!(config.log_dirs(), ["/tmp/kraft-combined-logs"]);
+    assert_eq!(config.metadata_log_dir(), "/tmp/kraft-combined-logs");
+    assert_eq!(config.long("socket.request.max.bytes"), 104_857_600);
 }
 
 #[test]

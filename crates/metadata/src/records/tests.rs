@@ -65,3 +65,19 @@ fn what_is_no_record_is_refused() {
         assert_eq!(Record::decode(bytes), Err(error));
     }
 }
+
+#[test]
+fn no_prefix_and_no_changed_byte_makes_the_reader_panic() {
+    let captured = include_str!("../../testdata/captured/kafka-4.3.1-records.hex");
+    for line in captured.lines().filter(|line| !line.starts_with('#')) {
+        let bytes = unhex(line);
+        for at in 0..bytes.len() {
+            assert!(Record::decode(&bytes[..at]).is_err());
+            for value in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                changed[at] = value;
+                let _ = Record::decode(&changed);
+            }
+        }
+    }
+}
