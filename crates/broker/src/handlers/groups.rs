@@ -95,6 +95,8 @@ pub(super) fn offset_commit(call: &Call<'_>, mut request: OffsetCommitRequest, o
     let mut unknown: BTreeMap<(String, i32), ErrorCode> = BTreeMap::new();
     for topic in &mut request.topics {
         let name = topic.name.to_string();
+        // The id is stored with the offset, as Apache Kafka 4.3 does, though no version offered here carries it.
+        topic.topic_id = snapshot.topic(&name).map(|known| known.id).unwrap_or_default();
         let allowed = authorize(&call.session.principal, Operation::Read, Resource::Topic(&name));
         topic.partitions.retain(|partition| {
             let error = if !allowed {
