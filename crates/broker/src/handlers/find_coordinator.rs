@@ -35,7 +35,7 @@ pub(super) fn handle(call: &Call<'_>, request: FindCoordinatorRequest, owed: Owe
                 .with_node_id(BrokerId(-1))
                 .with_port(-1)
                 .with_error_code(error.code())
-                .with_error_message(message.map(StrBytes::from_static_str));
+                .with_error_message(Some(StrBytes::from_static_str(message.unwrap_or_default())));
             if known {
                 coordinator = coordinator
                     .with_node_id(BrokerId(node.config().node_id))
@@ -54,7 +54,12 @@ pub(super) fn handle(call: &Call<'_>, request: FindCoordinatorRequest, owed: Owe
                 .with_host(one.host)
                 .with_port(one.port);
             if owed.version >= 1 {
-                answer = answer.with_error_message(one.error_message);
+                // The old form repeats the error in words, and says "NONE" where there is none.
+                let words = one.error_message.filter(|words| !words.is_empty()).or_else(|| {
+                    let error = ErrorCode::from_code(one.error_code).unwrap_or(ErrorCode::UnknownServerError);
+                    Some(StrBytes::from_string(if error.is_none() { "NONE".to_owned() } else { error.message() }))
+                });
+                answer = answer.with_error_message(words);
             }
             owed.send(&answer);
         }
