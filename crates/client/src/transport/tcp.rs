@@ -269,3 +269,6 @@ async fn read_frame(reader: &mut BufReader<OwnedReadHalf>) -> std::io::Result<By
     }
     Ok(frame.freeze())
 }
+
+#[cfg(test)]
+mod tests;
