@@ -20,3 +20,5 @@ pub const IDLE_FETCH_CONNECTIONS_PER_ADDRESS_MAX: usize = 4;
 pub const UNKNOWN_TOPIC_ATTEMPTS_MAX: u32 = 3;
 /// A compressed batch may hold so many times `batch.size` before it is compressed, however well it shrinks.
 pub const UNCOMPRESSED_BATCH_SIZES_MAX: usize = 16;
+/// `metadata.max.age.ms` below this is taken for this: metadata that are stale at once would never name a leader.
+pub const METADATA_AGE_MS_MIN: i64 = 100;

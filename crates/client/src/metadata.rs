@@ -16,7 +16,7 @@ use crate::backoff::{Backoff, random_u32};
 use crate::cluster::{BrokerInfo, ClusterView, PartitionInfo, TopicInfo, TopicPartition};
 use crate::config::ClientConfig;
 use crate::error::MetadataError;
-use crate::limits::{TOPICS_CACHED_MAX, UNKNOWN_TOPIC_ATTEMPTS_MAX};
+use crate::limits::{METADATA_AGE_MS_MIN, TOPICS_CACHED_MAX, UNKNOWN_TOPIC_ATTEMPTS_MAX};
 use crate::pool::{Pool, Purpose};
 use crate::transport::Address;
 use crate::wire::{CallError, error_code};
@@ -35,6 +35,11 @@ struct Cache {
     topics: HashMap<Arc<str>, (Arc<TopicInfo>, Instant)>,
 }
 
+/// How long what is known is believed.
+pub(crate) fn max_age(config: &ClientConfig) -> Duration {
+    Duration::from_millis(config.metadata_max_age_ms.max(METADATA_AGE_MS_MIN).unsigned_abs())
+}
+
 /// The cache and how it is filled.
 pub(crate) struct Metadata {
     bootstrap: Vec<Address>,
@@ -47,7 +52,7 @@ impl Metadata {
     pub(crate) fn new(config: &ClientConfig) -> Self {
         Metadata {
             bootstrap: config.bootstrap.clone(),
-            max_age: Duration::from_millis(config.metadata_max_age_ms.max(0).unsigned_abs()),
+            max_age: max_age(config),
             backoff: Backoff::new(config.retry_backoff_ms, config.retry_backoff_max_ms),
             cache: Mutex::default(),
         }

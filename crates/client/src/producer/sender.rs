@@ -26,7 +26,7 @@ use crate::backoff::Backoff;
 use crate::client::Client;
 use crate::config::Acks;
 use crate::error::{Determinacy, ProduceError};
-use crate::metadata::Leader;
+use crate::metadata::{self, Leader};
 use crate::pool::Purpose;
 use crate::wire::{BrokerConnection, CallError, decode_response, error_code};
 
@@ -139,7 +139,7 @@ impl Sender {
         let config = self.client.config();
         let idempotent = config.idempotence;
         let linger = Duration::from_millis(config.linger_ms.unsigned_abs());
-        let max_age = Duration::from_millis(config.metadata_max_age_ms.max(0).unsigned_abs());
+        let max_age = metadata::max_age(config);
         let delivery_timeout = Duration::from_millis(u64::from(config.delivery_timeout_ms.unsigned_abs()));
         let one_at_a_time = config.max_in_flight == 1;
         let mut wake_at = now + max_age;

@@ -146,7 +146,8 @@ impl Connection for TcpConnection {
     }
 
     fn is_closed(&self) -> bool {
-        self.state.closed.load(Ordering::Acquire)
+        // The second is for a runtime that ended and took the task with it.
+        self.state.closed.load(Ordering::Acquire) || self.outgoing.is_closed()
     }
 
     fn close(&self) {

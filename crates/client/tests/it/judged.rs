@@ -34,7 +34,7 @@ async fn an_idempotent_producer_writes_each_record_once_across_a_restart() {
             ProducerRecord { topic: &topic, key: Some(&value[6..]), value: Some(&value), ..ProducerRecord::default() };
         deliveries.push(producer.send(&record).await.unwrap());
         sent += 1;
-        if sent % 100 == 0 {
+        if sent.is_multiple_of(100) {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     }
