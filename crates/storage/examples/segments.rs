@@ -130,7 +130,7 @@ fn open(dir: &Path) {
             for batch in Batches::new(&bytes) {
                 let batch = batch.unwrap();
                 batch.check_crc().unwrap();
-                records += batch.records(&mut scratch).unwrap().map(|r| r.unwrap()).count();
+                records += batch.records(&mut scratch).unwrap().inspect(|r| assert!(r.is_ok())).count();
                 batches += 1;
                 at = batch.header.next_offset();
             }

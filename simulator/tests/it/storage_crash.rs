@@ -234,6 +234,7 @@ fn records(log: &Log, at_crash: &str) -> BTreeMap<i64, String> {
     let mut at = log.log_start_offset();
     while at < log.log_end_offset() {
         let bytes = log.read_batches(at, 700).unwrap();
+        assert!(!bytes.is_empty(), "{at_crash}: nothing at {at}");
         for batch in Batches::new(&bytes) {
             let batch = batch.unwrap();
             batch.check_crc().unwrap_or_else(|e| panic!("{at_crash}: {e}"));
@@ -361,7 +362,7 @@ fn a_crash_at_any_file_operation() {
     for at in 1..=operations {
         for seed in 0..seeds {
             let loss = if seed == 0 { Loss::Process } else { Loss::Power };
-            let (disk, clock, told) = run(Some(at), seed);
+            let (disk, clock, told) = run(Some(at), at * seeds + seed);
             check(
                 &disk.restart(loss),
                 &clock,
