@@ -36,10 +36,10 @@ class Andiron:
             env={"PYSPARK_PYTHON": sys.executable, **os.environ})
         wants_remote = not any(o.endswith("spark.connect.grpc.binding.port=") for o in self.overrides)
         for line in self.process.stdout:
-            if found := re.match(r"PLAINTEXT\s+(\S+:\d+)", line):
+            if found := re.match(r"PLAINTEXT listens on (\S+:\d+)", line):
                 self.bootstrap = found[1]
-            if found := re.match(r"Spark Connect\s+(sc://\S+:\d+)", line):
-                self.remote = found[1]
+            if found := re.match(r"Spark Connect listens on (\S+:\d+)", line):
+                self.remote = f"sc://{found[1]}"
             if self.bootstrap and (self.remote or not wants_remote):
                 return self
         self.process.wait()

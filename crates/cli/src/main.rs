@@ -1,5 +1,6 @@
 //! The `andiron` binary: every subcommand has a file of its own; this one only picks it.
 
+mod run;
 mod serve;
 
 use clap::{Parser, Subcommand};
@@ -17,6 +18,7 @@ struct Andiron {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Run),
     Serve(serve::Serve),
 }
 
@@ -25,10 +27,11 @@ fn main() -> std::process::ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let done = match Andiron::parse().command {
-        Command::Serve(serve) => serve.run(),
+        Command::Run(run) => run.run(),
+        Command::Serve(serve) => serve.run().map(|()| std::process::ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("andiron: {error:#}");
             std::process::ExitCode::FAILURE
