@@ -24,7 +24,8 @@ NUMBERS = ["dep_time", "arr_delay", "flight", "air_time", "distance"]
 
 
 def send(bootstrap, topic):
-    AdminClient({"bootstrap.servers": bootstrap}).create_topics([NewTopic(topic, 3)])[topic].result()
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([NewTopic(topic, 3)])[topic].result()
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "compression.type": "lz4", "queue.buffering.max.messages": 500_000})
     rows, sums = 0, dict.fromkeys(NUMBERS, 0)
     records = list(flights())

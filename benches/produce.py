@@ -19,7 +19,8 @@ ROUNDS, RECORDS, SIZE = 3, 1_000_000, 1024
 def one_round(server, topic):
     """(records/s, p99 ms, broker CPU us per produced record, records/s read, CPU us per consumed record)"""
     pid = server.process.pid
-    AdminClient({"bootstrap.servers": server.bootstrap}).create_topics([NewTopic(topic, 3)])[topic].result()
+    admin = AdminClient({"bootstrap.servers": server.bootstrap})
+    admin.create_topics([NewTopic(topic, 3)])[topic].result()
     before = measure.cpu_seconds(pid)
     out = tool("org.apache.kafka.tools.ProducerPerformance", "--topic", topic, "--num-records", RECORDS, "--record-size", SIZE,
                "--throughput", -1, "--producer-props", f"bootstrap.servers={server.bootstrap}", "acks=all", timeout=600)
@@ -32,7 +33,7 @@ def one_round(server, topic):
     consumed = measure.cpu_seconds(pid) - before
     fields = [f.strip() for f in out.strip().splitlines()[-1].split(",")]
     assert int(fields[4]) >= RECORDS, out
-    AdminClient({"bootstrap.servers": server.bootstrap}).delete_topics([topic])[topic].result()
+    admin.delete_topics([topic])[topic].result()
     return rate, p99, produced / RECORDS * 1e6, float(fields[5]), consumed / RECORDS * 1e6
 
 

@@ -34,7 +34,7 @@ class Andiron:
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=open(self.folder / "andiron.log", "a"), text=True,
             env={"PYSPARK_PYTHON": sys.executable, **os.environ})
-        wants_remote = not any(o.endswith("spark.connect.grpc.binding.port=") for o in self.overrides)
+        wants_remote = "ANDIRON_BROKER_ONLY" not in os.environ
         for line in self.process.stdout:
             if found := re.match(r"PLAINTEXT listens on (\S+:\d+)", line):
                 self.bootstrap = found[1]

@@ -16,7 +16,8 @@ def admin(andiron):
 
 
 def create(andiron, topic, partitions=3, **config):
-    admin(andiron).create_topics([NewTopic(topic, partitions, config=config)])[topic].result()
+    client = admin(andiron)  # its futures die with it
+    client.create_topics([NewTopic(topic, partitions, config=config)])[topic].result()
 
 
 def consume(andiron, topic, count, group="reader", **config):
@@ -79,7 +80,8 @@ def test_a_group_of_two_shares_the_partitions_and_hands_them_over(andiron):
         first.poll(0.1)
         second.poll(0.1)
     assert sorted(p.partition for c in (first, second) for p in c.assignment()) == [0, 1, 2, 3]
-    described = admin(andiron).describe_consumer_groups(["pair"])["pair"].result()
+    client = admin(andiron)
+    described = client.describe_consumer_groups(["pair"])["pair"].result()
     assert len(described.members) == 2 and described.state.name == "STABLE"
     second.close()
     while time.monotonic() < deadline and len(first.assignment()) < 4:
