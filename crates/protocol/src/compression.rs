@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 mod snappy;
 #[cfg(test)]
 mod tests;
+mod zstd_reader;
 
 /// No batch may unfold to more than this many bytes, whether it is kept (clients) or only counted (brokers).
 pub const DECOMPRESSED_BATCH_BYTES_MAX: usize = 512 << 20;
@@ -128,12 +129,7 @@ impl Codec {
             Codec::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
             Codec::Snappy => Box::new(snappy::SnappyReader::new(input)),
             Codec::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(input)),
-            Codec::Zstd => {
-                let mut decoder =
-                    zstd::stream::read::Decoder::with_buffer(input).map_err(|source| self.corrupt(source))?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|source| self.corrupt(source))?;
-                Box::new(decoder)
-            }
+            Codec::Zstd => Box::new(zstd_reader::ZstdReader::new(input).map_err(|source| self.corrupt(source))?),
         })
     }
 

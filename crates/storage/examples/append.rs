@@ -30,7 +30,11 @@ fn main() {
         let partition = TopicPartition::new("bench", codec.id().into());
         let open = OpenLog {
             dir: dir.path().join(format!("bench-{}-{per_batch}", codec.id())),
-            config: LogConfig { retention_bytes: 1 << 29, message_timestamp_after_max_ms: i64::MAX, ..LogConfig::default() },
+            config: LogConfig {
+                retention_bytes: 1 << 29,
+                message_timestamp_after_max_ms: i64::MAX,
+                ..LogConfig::default()
+            },
             topic_id: None,
             log_start_offset: 0,
             recovery_point: 0,
@@ -38,7 +42,8 @@ fn main() {
             now: 0,
         };
         let (mut log, _) = Log::open(disk.clone(), partition, open).unwrap();
-        let options = BatchOptions { codec, producer_id: 1, producer_epoch: 0, base_sequence: 0, ..BatchOptions::default() };
+        let options =
+            BatchOptions { codec, producer_id: 1, producer_epoch: 0, base_sequence: 0, ..BatchOptions::default() };
         let mut builder = BatchBuilder::new(options);
         let mut batch = Vec::new();
         let batches = (gib * (1u64 << 30) as f64 / (per_batch * 1030) as f64) as i64;

@@ -9,6 +9,11 @@ use std::sync::Arc;
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::limits::INDEX_TAIL_ENTRIES_MAX;
 
+/// So many entries are read at once at the end of a binary search in a file.
+const SEARCH_ENTRIES: usize = 256;
+/// The larger of the two kinds of entries.
+const ENTRY_BYTES_MAX: usize = 12;
+
 /// An entry of an index file.
 pub(crate) trait Entry: Copy + std::fmt::Debug {
     /// Bytes on disk.
@@ -157,9 +162,19 @@ impl<E: Entry> Index<E> {
             return Ok(self.on_file + self.tail.partition_point(before));
         }
         let (mut low, mut high) = (0, self.on_file);
-        while low < high {
+        while high - low > SEARCH_ENTRIES {
             let middle = low + (high - low) / 2;
             if before(&self.get(middle)?) { low = middle + 1 } else { high = middle }
+        }
+        // The last steps are one read.
+        let mut block = [0u8; SEARCH_ENTRIES * ENTRY_BYTES_MAX];
+        let block = &mut block[..(high - low) * E::BYTES];
+        self.file.read_exact_at(block, (low * E::BYTES) as u64)?;
+        let first = low;
+        let entry = |at: usize| E::read(&block[(at - first) * E::BYTES..]);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if before(&entry(middle)) { low = middle + 1 } else { high = middle }
         }
         Ok(low)
     }

@@ -7,10 +7,8 @@ use andiron_protocol::api;
 fn compat_md_lists_the_offered_apis() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../COMPAT.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let offered: Vec<String> = api::BROKER
-        .iter()
-        .map(|o| format!("| {} | {:?} | {}-{} |", o.key as i16, o.key, o.min, o.max))
-        .collect();
+    let offered: Vec<String> =
+        api::BROKER.iter().map(|o| format!("| {} | {:?} | {}-{} |", o.key as i16, o.key, o.min, o.max)).collect();
     let listed: Vec<&str> = text
         .lines()
         .skip_while(|line| !line.starts_with("| key | API"))

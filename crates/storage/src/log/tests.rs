@@ -170,6 +170,27 @@ fn missing_and_corrupt_indexes_are_built_again() {
 }
 
 #[test]
+fn a_compaction_cut_off_is_finished() {
+    let place = Place::new();
+    let (mut log, _) = place.open(small(), true, 0);
+    fill(&mut log, 60);
+    let second = log.segments[1].base;
+    log.close_clean().unwrap();
+    // Apache Kafka had merged the first two segments and was killed before the names were changed.
+    let name = |base: i64, suffix: &str| place.file(&format!("{base:020}.{suffix}"));
+    let mut merged = std::fs::read(name(0, "log")).unwrap();
+    merged.extend(std::fs::read(name(second, "log")).unwrap());
+    std::fs::write(name(0, "log.swap"), merged).unwrap();
+    std::fs::write(name(0, "index.swap"), b"").unwrap();
+    std::fs::write(name(0, "timeindex.cleaned"), b"").unwrap();
+    let (log, _) = place.open(small(), false, 600);
+    assert_eq!(log.segments[0].base, 0);
+    assert!(log.segments[1].base > second);
+    expect_records(&log, 0, 600);
+    assert!(!name(second, "log").exists() && !name(0, "log.swap").exists() && !name(0, "timeindex.cleaned").exists());
+}
+
+#[test]
 fn duplicates_are_answered_and_gaps_refused_also_after_a_restart() {
     let place = Place::new();
     let idempotent = |sequence: i32, first: i64| {
