@@ -1,5 +1,5 @@
 //! Writes a partition with every codec for Apache Kafka's tools to judge, or opens the partitions of a log directory and says what
-//! is in them: `segments write DIR`, `segments open DIR`.
+//! is in them, or appends a batch to each and closes them clean, for Apache Kafka to take over: `segments write|open|touch DIR`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
@@ -20,7 +20,8 @@ fn main() {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [_, "write", dir] => write(Path::new(dir)),
         [_, "open", dir] => open(Path::new(dir)),
-        _ => panic!("segments write DIR | segments open DIR"),
+        [_, "touch", dir] => touch(Path::new(dir)),
+        _ => panic!("segments write DIR | segments open DIR | segments touch DIR"),
     }
 }
 
@@ -157,4 +158,43 @@ fn open(dir: &Path) {
             );
         }
     }
+}
+
+fn touch(dir: &Path) {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+    let log_dir = LogDir::open(disk.clone(), dir).unwrap();
+    let (points, starts) = (log_dir.recovery_points().unwrap(), log_dir.log_start_offsets().unwrap());
+    let (clean, epoch) = (log_dir.was_clean(), log_dir.clean_shutdown_epoch());
+    let mut ends = std::collections::BTreeMap::new();
+    for partition in log_dir.partitions().unwrap().into_iter().filter(|p| &*p.topic != "__cluster_metadata") {
+        let open = OpenLog {
+            dir: log_dir.partition_dir(&partition),
+            config: LogConfig { segment_bytes: 1 << 20, ..LogConfig::default() },
+            topic_id: None,
+            log_start_offset: starts.get(&partition).copied().unwrap_or(0),
+            recovery_point: points.get(&partition).copied().unwrap_or(0),
+            clean_shutdown: clean,
+            now: now(),
+        };
+        let (mut log, recovered) = Log::open(disk.clone(), partition.clone(), open).unwrap();
+        if !partition.topic.starts_with("__") {
+            for _ in 0..2000 {
+                let mut builder = BatchBuilder::new(BatchOptions::default());
+                builder.append(now(), Some(b"touched"), Some(&[b'x'; 500]));
+                log.append_as_leader(
+                    &builder.build().unwrap(),
+                    log.latest_epoch().unwrap_or(0),
+                    AppendOrigin::Client,
+                    now(),
+                )
+                .unwrap();
+            }
+        }
+        log.close_clean().unwrap();
+        println!("{partition} end={} {recovered:?}", log.log_end_offset());
+        ends.insert(partition, log.log_end_offset());
+    }
+    log_dir.write_recovery_points(&ends).unwrap();
+    log_dir.write_high_watermarks(&ends).unwrap();
+    log_dir.mark_clean(epoch).unwrap();
 }

@@ -12,6 +12,9 @@ use crate::checkpoint;
 use crate::disk::{DirLock, Disk, read_small, replace_small};
 use crate::types::TopicPartition;
 
+#[cfg(test)]
+mod tests;
+
 const META_PROPERTIES: &str = "meta.properties";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";

@@ -177,12 +177,23 @@ impl DiskFile for PooledFile {
     }
 }
 
+/// Lock files held by this process. The system's locks are between processes: one process would get the same one twice, and
+/// closing either descriptor would give it up.
+static HELD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
 #[derive(Debug)]
 struct HeldLock {
+    path: PathBuf,
     _file: File,
 }
 
 impl DirLock for HeldLock {}
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        HELD.lock().retain(|held| *held != self.path);
+    }
+}
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
@@ -253,9 +264,17 @@ impl Disk for RealDisk {
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let path = std::path::absolute(path)?;
+        let mut held = HELD.lock();
+        if held.contains(&path) {
+            return Ok(None);
+        }
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Box::new(HeldLock { _file: file }))),
+            Ok(()) => {
+                held.push(path.clone());
+                Ok(Some(Box::new(HeldLock { path, _file: file })))
+            }
             Err(rustix::io::Errno::ACCESS | rustix::io::Errno::AGAIN) => Ok(None),
             Err(e) => Err(e.into()),
         }
