@@ -1,0 +1,6 @@
+//! The doors, from outside: real sockets, hostile strangers, ports in use, a stop with clients connected.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod hostile;
+mod lifecycle;
+mod wire;
