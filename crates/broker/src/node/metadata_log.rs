@@ -14,9 +14,7 @@ use andiron_protocol::Uuid;
 use andiron_protocol::batch::Batches;
 use andiron_replication::machine::StateMachine;
 use andiron_replication::partition::{Durability, Leadership, Partition as Replica};
-use andiron_replication::quorum::{
-    ControlRecord, QuorumState, SnapshotId, Voter, VoterEndpoint, epoch_start,
-};
+use andiron_replication::quorum::{ControlRecord, QuorumState, SnapshotId, Voter, VoterEndpoint, epoch_start};
 use andiron_storage::disk::{read_small, replace_small};
 use andiron_storage::{AppendOrigin, Log, LogConfig, LogDir, OpenLog, TopicPartition};
 
@@ -57,12 +55,7 @@ fn has_static_voters(config: &BrokerConfig) -> bool {
 }
 
 /// Writes what a folder holds before its first start. A crash in between does no harm: `meta.properties` comes last.
-pub(super) fn format(
-    config: &BrokerConfig,
-    dir: &LogDir,
-    directory_id: Uuid,
-    now: i64,
-) -> Result<(), NodeError> {
+pub(super) fn format(config: &BrokerConfig, dir: &LogDir, directory_id: Uuid, now: i64) -> Result<(), NodeError> {
     let disk = &**dir.disk();
     let path = dir.path().join(BOOTSTRAP);
     let bytes = snapshot::bootstrap(&features::fresh(), now).map_err(|e| wrong(&path, e))?;

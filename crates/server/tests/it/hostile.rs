@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 
-use andiron_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
-use andiron_protocol::kafka::protocol::Decodable as _;
 use andiron_protocol::ErrorCode;
+use andiron_protocol::kafka::protocol::Decodable as _;
+use andiron_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use bytes::{Bytes, BytesMut};
 
 use crate::wire::{Client, batch, produce_request, server};

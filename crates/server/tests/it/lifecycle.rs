@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use andiron_protocol::messages::ApiVersionsRequest;
-use andiron_protocol::messages::{FetchRequest, ListOffsetsRequest, list_offsets_request};
 use andiron_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use andiron_protocol::messages::{FetchRequest, ListOffsetsRequest, list_offsets_request};
 use andiron_server::{StartError, start};
 
 use crate::wire::{Client, batch, config, produce_request, server, text};

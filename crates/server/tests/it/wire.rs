@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use andiron_protocol::batch::{BatchBuilder, BatchOptions};
 use andiron_protocol::kafka::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+use andiron_protocol::messages::metadata_request::MetadataRequestTopic;
 use andiron_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use andiron_protocol::messages::{
     MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse, RequestHeader, TopicName,
 };
-use andiron_protocol::messages::metadata_request::MetadataRequestTopic;
 use andiron_server::{BrokerConfig, Running, start};
 use bytes::{BufMut, Bytes, BytesMut};
 
