@@ -41,6 +41,9 @@ pub(crate) fn remove_files(disk: &dyn Disk, dir: &Path, base: i64) -> io::Result
     Ok(())
 }
 
+/// What an empty segment has for its greatest timestamp.
+const NOTHING: TimeEntry = TimeEntry { timestamp: NO_TIMESTAMP, relative_offset: 0 };
+
 /// A segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -53,7 +56,7 @@ pub(crate) struct Segment {
     index: OnceLock<Index<OffsetEntry>>,
     time: OnceLock<Index<TimeEntry>>,
     /// Greatest timestamp and the last offset of its batch; None when not looked up yet.
-    max_timestamp: Option<TimeEntry>,
+    max_timestamp: OnceLock<TimeEntry>,
     bytes_since_index: u32,
     /// Max timestamp of the first batch: the age of a segment counts from it.
     first_timestamp: Option<i64>,
@@ -81,7 +84,6 @@ impl Segment {
         segment.synced = 0;
         segment.names_synced = false;
         segment.new_indexes(config)?;
-        segment.max_timestamp = Some(TimeEntry { timestamp: NO_TIMESTAMP, relative_offset: 0 });
         Ok(segment)
     }
 
@@ -95,7 +97,7 @@ impl Segment {
             log: OnceLock::new(),
             index: OnceLock::new(),
             time: OnceLock::new(),
-            max_timestamp: None,
+            max_timestamp: OnceLock::new(),
             bytes_since_index: 0,
             first_timestamp: None,
             created: now,
@@ -137,7 +139,7 @@ impl Segment {
     pub fn new_indexes(&mut self, config: &LogConfig) -> io::Result<()> {
         self.index = OnceLock::from(Index::create(&*self.disk, &self.path("index"), config.segment_index_bytes)?);
         self.time = OnceLock::from(Index::create(&*self.disk, &self.path("timeindex"), config.segment_index_bytes)?);
-        self.max_timestamp = Some(TimeEntry { timestamp: NO_TIMESTAMP, relative_offset: 0 });
+        self.max_timestamp = OnceLock::from(NOTHING);
         self.bytes_since_index = 0;
         self.indexes_synced = false;
         Ok(())
@@ -176,9 +178,7 @@ impl Segment {
             time.activate(config.segment_index_bytes);
         }
         self.indexes_synced = false;
-        if self.max_timestamp.is_none() {
-            self.max_timestamp = Some(self.read_max_timestamp()?);
-        }
+        self.best()?;
         let position = self.index()?.last().map_or(0, |e| e.position);
         self.bytes_since_index = self.size.saturating_sub(position);
         Ok(())
@@ -205,9 +205,9 @@ impl Segment {
     pub fn note(&mut self, header: &BatchHeader, config: &LogConfig) -> io::Result<()> {
         let last = header.last_offset();
         let relative = relative(self.base, last).ok_or_else(|| io::Error::other("offset too large for its segment"))?;
-        let best = self.max_timestamp.unwrap_or(TimeEntry { timestamp: NO_TIMESTAMP, relative_offset: 0 });
-        if header.max_timestamp > best.timestamp || self.max_timestamp.is_none() {
-            self.max_timestamp = Some(TimeEntry { timestamp: header.max_timestamp, relative_offset: relative });
+        if header.max_timestamp > self.best()?.timestamp {
+            let best = TimeEntry { timestamp: header.max_timestamp, relative_offset: relative };
+            self.max_timestamp = OnceLock::from(best);
         }
         if self.first_timestamp.is_none() && self.size == 0 {
             self.first_timestamp = Some(header.max_timestamp);
@@ -227,7 +227,8 @@ impl Segment {
 
     /// Notes the greatest timestamp in the time index when it is news.
     fn push_time(&mut self) -> io::Result<()> {
-        let (Some(best), Some(time)) = (self.max_timestamp, self.time.get_mut()) else {
+        let best = self.best()?;
+        let Some(time) = self.time.get_mut() else {
             return Ok(());
         };
         let known = time.last().map_or(NO_TIMESTAMP, |e| e.timestamp);
@@ -236,16 +237,22 @@ impl Segment {
 
     /// Greatest timestamp and the last offset of its batch, for an empty segment -1.
     pub fn max_timestamp(&self) -> io::Result<(i64, i64)> {
-        let best = match self.max_timestamp {
-            Some(best) => best,
-            None => self.read_max_timestamp()?,
-        };
+        let best = self.best()?;
         Ok((best.timestamp, self.base + i64::from(best.relative_offset)))
+    }
+
+    /// The greatest timestamp, looked up once.
+    fn best(&self) -> io::Result<TimeEntry> {
+        if let Some(best) = self.max_timestamp.get() {
+            return Ok(*best);
+        }
+        let best = self.read_max_timestamp()?;
+        Ok(*self.max_timestamp.get_or_init(|| best))
     }
 
     /// What a roll or a close left in the time index, or what the log says behind it.
     fn read_max_timestamp(&self) -> io::Result<TimeEntry> {
-        let mut best = self.time()?.last().unwrap_or(TimeEntry { timestamp: NO_TIMESTAMP, relative_offset: 0 });
+        let mut best = self.time()?.last().unwrap_or(NOTHING);
         // The last entry covers the whole segment if Kafka closed it; reading the few batches behind the last index entry costs
         // little and does not rest on it.
         let position = self.index()?.last().map_or(0, |e| e.position);
@@ -302,9 +309,7 @@ impl Segment {
 
     /// Nothing more will be appended: the last timestamp is noted, the index files are cut to their entries.
     pub fn deactivate(&mut self) -> io::Result<()> {
-        if self.max_timestamp.is_none() {
-            self.max_timestamp = Some(self.read_max_timestamp()?);
-        }
+        self.best()?;
         self.index()?;
         self.time()?;
         if self.size > 0 {
@@ -392,7 +397,7 @@ impl Segment {
             time.truncate(keep)?;
         }
         crate::txn_index::truncate(&*self.disk, &self.path("txnindex"), offset)?;
-        self.max_timestamp = None;
+        self.max_timestamp = OnceLock::new();
         if position == 0 {
             self.first_timestamp = None;
         }

@@ -24,6 +24,11 @@ impl Log {
             if !self.io("reading", sane)? {
                 recovered.rebuilt_indexes.push(self.segments[at].base);
                 self.scan_segment(at, false, recovered)?;
+                let mut files = Vec::new();
+                let dirty = self.segments[at].dirty_files(true, &mut files);
+                self.fail("recovering", dirty)?;
+                files.into_iter().for_each(|file| self.pending.file(file));
+                self.pending.dir(&self.dir.clone());
             }
         }
         if clean {
