@@ -9,6 +9,12 @@ pub(crate) const FETCH_SESSIONS_MAX: usize = 1_000;
 /// How long a session must have been idle before a new one may take its place.
 pub(crate) const FETCH_SESSION_EVICTION_MS_MIN: i64 = 120_000;
 
+/// Threads that open or close logs at the same time.
+pub(crate) const LOG_THREADS_MAX: usize = 8;
+
+/// Fewer logs than this are not worth a thread.
+pub(crate) const LOGS_PER_THREAD_MIN: usize = 4;
+
 /// How much of a machine's log is read at a time when it is replayed.
 pub(crate) const REPLAY_STEP_BYTES: usize = 1024 * 1024;
 

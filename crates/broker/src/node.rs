@@ -61,6 +61,7 @@ pub struct Node {
     fetch_sessions: FetchSessions,
     coordinators: Coordinators,
     metadata_shard: Arc<Shard>,
+    kraft_version: i16,
     controller: std::sync::OnceLock<Arc<Host<Controller>>>,
     producer_ids: Mutex<ProducerIds>,
     broker_epoch: AtomicI64,
@@ -227,7 +228,12 @@ impl Node {
                 name: supported.name,
                 supported_min: supported.min,
                 supported_max: supported.max,
-                level: image.feature(supported.name),
+                // The quorum's own feature is said by its log, not by metadata records.
+                level: if supported.name == "kraft.version" {
+                    self.kraft_version
+                } else {
+                    image.feature(supported.name)
+                },
             })
             .collect()
     }

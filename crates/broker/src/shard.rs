@@ -171,23 +171,20 @@ impl Shard {
         })
     }
 
-    /// This node leads from now on. What is in the log and not known to be on disk counts when it is.
-    pub(crate) fn lead(self: &Arc<Self>, now: i64, leadership: Leadership, checkpointed: i64) -> Result<(), LogError> {
+    /// This node leads from now on. What is in the log and not known to be on disk counts when it is. The log notes the
+    /// epoch with the first record of it, so that a start with many partitions writes nothing.
+    pub(crate) fn lead(self: &Arc<Self>, now: i64, leadership: Leadership, checkpointed: i64) {
         let mut after = After::default();
         {
             let mut core = self.core.lock();
-            let Some(log) = core.log.as_mut() else { return Ok(()) };
+            let Some(log) = core.log.as_ref() else { return };
             let log_end = log.log_end_offset();
-            if log.latest_epoch().is_none_or(|epoch| epoch < leadership.epoch) {
-                log.assign_epoch(leadership.epoch, log_end)?;
-            }
             let durable = log.synced_offset();
             let high_watermark = checkpointed.max(log.log_start_offset());
             core.step(now, Event::Lead { leadership, log_end, durable, high_watermark }, &mut after);
         }
         after.run(self, now);
         self.ask_for_sync();
-        Ok(())
     }
 
     /// Another node leads, or none.

@@ -33,8 +33,21 @@ fn main() -> std::process::ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("andiron: {error:#}");
+            eprintln!("andiron: {}", sentence(&error));
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// The error and what is behind it, each cause once: many an error repeats its cause in its own words.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }

@@ -9,12 +9,16 @@ use std::sync::Arc;
 use andiron_metadata::image::{Image, Topic};
 use andiron_protocol::Uuid;
 use andiron_replication::partition::{Durability, Leadership, Partition as Replica};
-use andiron_storage::{Log, LogDir, LogError, OpenLog, TopicPartition};
+use andiron_storage::{Log, LogConfig, LogDir, LogError, OpenLog, TopicPartition};
 
 use super::Node;
 use crate::groups::OFFSETS_TOPIC;
+use crate::limits::{LOG_THREADS_MAX, LOGS_PER_THREAD_MIN};
 use crate::shard::Shard;
 use crate::topics::{Snapshot, TopicEntry};
+
+/// Logs that were opened ahead, by topic and partition.
+type Opened = HashMap<(Uuid, i32), Result<Arc<Shard>, LogError>>;
 
 /// What the checkpoints of a log directory said when it was opened.
 #[derive(Default)]
@@ -33,12 +37,13 @@ impl Node {
         if image.offset() <= before.image.offset() && before.image.offset() >= 0 {
             return;
         }
+        let mut opened = self.open_missing(image, &before, now);
         let mut topics = HashMap::with_capacity(image.topic_count());
         let mut by_id = HashMap::with_capacity(image.topic_count());
         let mut coordinators = Vec::new();
         for topic in image.topics() {
             let known = before.topic_by_id(topic.id);
-            let entry = self.entry(image, topic, known, &before, now, &mut coordinators);
+            let entry = self.entry(image, topic, known, &before, now, &mut opened, &mut coordinators);
             topics.insert(Arc::clone(&topic.name), Arc::clone(&entry));
             by_id.insert(topic.id, entry);
         }
@@ -62,6 +67,7 @@ impl Node {
         known: Option<&Arc<TopicEntry>>,
         before: &Snapshot,
         now: i64,
+        opened: &mut Opened,
         coordinators: &mut Vec<Arc<Shard>>,
     ) -> Arc<TopicEntry> {
         let unchanged = before.image.topic(&topic.name).is_some_and(|old| Arc::ptr_eq(old, topic));
@@ -83,7 +89,10 @@ impl Node {
                     shard.set_config(log_config.clone());
                     Ok(Arc::clone(shard))
                 }
-                None => self.open_shard(&TopicPartition::new(&topic.name, number), topic.id, &log_config, now),
+                None => match opened.remove(&(topic.id, number)) {
+                    Some(opened) => opened,
+                    None => self.open_shard(&TopicPartition::new(&topic.name, number), topic.id, &log_config, now),
+                },
             };
             match shard {
                 Ok(shard) => {
@@ -106,11 +115,46 @@ impl Node {
         Arc::new(TopicEntry { name: Arc::clone(&topic.name), id: topic.id, min_isr, shards })
     }
 
+    /// Opens the logs that this image has and the one before had not, on several threads if they are many: a log that was
+    /// not closed cleanly is read through, and each waits for the disk.
+    fn open_missing(&self, image: &Image, before: &Snapshot, now: i64) -> Opened {
+        let mut missing = Vec::new();
+        for topic in image.topics() {
+            let known = before.topic_by_id(topic.id);
+            let (log_config, _) = match known {
+                Some(entry) if entry.shards.len() == topic.partitions.len() => continue,
+                _ => self.config.topic(image, &topic.name),
+            };
+            for (number, partition) in (0..).zip(&topic.partitions) {
+                let here = partition.replicas.contains(&self.config.node_id);
+                if here && known.is_none_or(|entry| entry.shard(number).is_none()) {
+                    missing.push((TopicPartition::new(&topic.name, number), topic.id, log_config.clone()));
+                }
+            }
+        }
+        let threads = missing.len().div_ceil(LOGS_PER_THREAD_MIN).clamp(1, LOG_THREADS_MAX);
+        if threads == 1 {
+            return Opened::new();
+        }
+        let share = missing.len().div_ceil(threads);
+        std::thread::scope(|scope| {
+            let open = |some: &[(TopicPartition, Uuid, LogConfig)]| {
+                let one = |(name, id, config): &(TopicPartition, Uuid, LogConfig)| {
+                    ((*id, name.partition), self.open_shard(name, *id, config, now))
+                };
+                some.iter().map(one).collect::<Vec<_>>()
+            };
+            let workers: Vec<_> = missing.chunks(share).map(|some| scope.spawn(move || open(some))).collect();
+            // What a thread that died has not opened is opened once more, one by one, and says what is wrong.
+            workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
+        })
+    }
+
     fn open_shard(
         &self,
         partition: &TopicPartition,
         topic_id: Uuid,
-        config: &andiron_storage::LogConfig,
+        config: &LogConfig,
         now: i64,
     ) -> Result<Arc<Shard>, LogError> {
         let dir = self.dir_of(partition);
@@ -156,9 +200,7 @@ impl Node {
         }
         let name = TopicPartition::new(&shard.topic, shard.partition);
         let checkpointed = self.house.lock().checkpoints.high_watermarks.get(&name).copied().unwrap_or(0);
-        if let Err(error) = shard.lead(now, leadership, checkpointed) {
-            tracing::error!(partition = %name, %error, "cannot begin a leader epoch");
-        }
+        shard.lead(now, leadership, checkpointed);
         true
     }
 

@@ -9,6 +9,9 @@ use andiron_storage::{DeletedFiles, TopicPartition};
 
 use super::Node;
 use super::apply::Checkpoints;
+use crate::config::BrokerConfig;
+use crate::limits::{LOG_THREADS_MAX, LOGS_PER_THREAD_MIN};
+use crate::shard::Shard;
 
 /// What housekeeping remembers.
 #[derive(Default)]
@@ -22,6 +25,15 @@ pub(super) struct House {
     pub(super) next_high_watermarks: i64,
     pub(super) next_recovery_points: i64,
     written_high_watermarks: Vec<BTreeMap<TopicPartition, i64>>,
+}
+
+impl House {
+    /// Nothing of it is due at once: a node that starts has better things to do.
+    pub(super) fn begin(&mut self, config: &BrokerConfig, now: i64) {
+        self.next_retention = now + config.settings.long("log.initial.task.delay.ms");
+        self.next_high_watermarks = now + config.high_watermark_checkpoint_interval_ms;
+        self.next_recovery_points = now + config.flush_checkpoint_interval_ms;
+    }
 }
 
 impl Node {
@@ -152,15 +164,15 @@ impl Node {
     /// no other thread works for the node any more.
     pub fn close(&self, now: i64) {
         self.leave_cluster(now);
-        let mut whole = true;
         let snapshot = self.snapshot();
-        for shard in snapshot.shards().chain([&self.metadata_shard]) {
-            shard.sync(&|| now);
-            if let Err(error) = shard.close() {
-                tracing::error!(topic = %shard.topic, partition = shard.partition, %error, "cannot close the log");
-                whole = false;
-            }
-        }
+        let shards: Vec<&Arc<Shard>> = snapshot.shards().chain([&self.metadata_shard]).collect();
+        let threads = shards.len().div_ceil(LOGS_PER_THREAD_MIN).clamp(1, LOG_THREADS_MAX);
+        let whole = std::thread::scope(|scope| {
+            let close = |some: &[&Arc<Shard>]| some.iter().fold(true, |whole, shard| close(shard, now) && whole);
+            let workers: Vec<_> =
+                shards.chunks(shards.len().div_ceil(threads)).map(|some| scope.spawn(move || close(some))).collect();
+            workers.into_iter().map(|worker| worker.join().unwrap_or(false)).fold(true, |all, one| all && one)
+        });
         self.write_recovery_points();
         self.write_high_watermarks();
         self.remove_deleted(i64::MAX);
@@ -170,6 +182,17 @@ impl Node {
         for dir in &self.dirs {
             let epoch = self.broker_epoch.load(Ordering::Acquire);
             warn(Arc::as_ref(dir).mark_clean(epoch), ".kafka_cleanshutdown");
+        }
+    }
+}
+
+fn close(shard: &Arc<Shard>, now: i64) -> bool {
+    shard.sync(&|| now);
+    match shard.close() {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::error!(topic = %shard.topic, partition = shard.partition, %error, "cannot close the log");
+            false
         }
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Opened {
     pub(super) shard: Arc<Shard>,
     pub(super) controller: Controller,
     pub(super) bootstrap: Vec<Record>,
+    /// The level of `kraft.version`: 1 where the log names the voters.
+    pub(super) kraft_version: i16,
 }
 
 /// How the controller's records lie in the log.
@@ -128,7 +130,8 @@ pub(super) fn open(
         Some(bytes) => snapshot::read_bootstrap(&bytes).map_err(|e| wrong(&bootstrap_path, e))?,
         None => features::fresh(),
     };
-    Ok(Opened { shard, controller, bootstrap })
+    let kraft_version = i16::from(replayed.voters.is_some());
+    Ok(Opened { shard, controller, bootstrap, kraft_version })
 }
 
 fn lead(
@@ -145,7 +148,7 @@ fn lead(
     let me = vec![config.node_id];
     let leadership = Leadership { epoch, partition_epoch: 0, replicas: me.clone(), isr: me };
     let end = shard.log_end();
-    shard.lead(now, leadership, end)?;
+    shard.lead(now, leadership, end);
     let voters = replayed.voters.as_deref().filter(|_| !replayed.named);
     let batch = epoch_start(end, epoch, now, config.node_id, voters).map_err(|e| NodeError::Replay(e.to_string()))?;
     shard

@@ -131,7 +131,8 @@ impl Node {
         }
         identity.write(&config, &dirs)?;
         let metadata = metadata_log::open(&config, &metadata_dir, &identity.cluster_id, &syncs, now)?;
-        let house = house(&dirs, &metadata.shard.topic)?;
+        let mut house = house(&dirs, &metadata.shard.topic)?;
+        house.begin(&config, now);
         let empty =
             Snapshot { image: Image::new(&identity.cluster_id), topics: Default::default(), by_id: Default::default() };
         let seed = Uuid::new_v4().as_u128() as i32;
@@ -145,6 +146,7 @@ impl Node {
             fetch_sessions: FetchSessions::new(seed),
             coordinators: Coordinators::default(),
             metadata_shard: Arc::clone(&metadata.shard),
+            kraft_version: metadata.kraft_version,
             controller: OnceLock::new(),
             producer_ids: Mutex::new(ProducerIds::default()),
             broker_epoch: AtomicI64::new(-1),
