@@ -53,3 +53,9 @@ pub const WORKER_START_SECONDS_MAX: u64 = 120;
 
 /// Rows of a foreachBatch frame that are kept for its second action; a larger frame is computed anew each time.
 pub const FOREACH_BATCH_KEPT_BYTES_MAX: usize = 256 << 20;
+
+/// Bytes of encoded rows after which a Delta file is closed and the next one begun; a file is built in memory.
+pub const DELTA_FILE_BYTES_TARGET: usize = 128 * 1024 * 1024;
+
+/// Files of different partition values that one writing task keeps open.
+pub const DELTA_PARTITIONS_OPEN_MAX: usize = 64;
