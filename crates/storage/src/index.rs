@@ -74,6 +74,8 @@ pub(crate) struct Index<E> {
     /// Bytes to extend the file to with the first entry written while its segment is active; 0 when that is done.
     preallocate: u64,
     on_file: usize,
+    /// Written to since it was opened: what was not need not be trimmed or synced.
+    touched: bool,
     tail: Vec<E>,
     last: Option<E>,
 }
@@ -82,14 +84,14 @@ impl<E: Entry> Index<E> {
     /// An empty index, to be preallocated to as many whole entries as `max_bytes` hold.
     pub fn create(disk: &dyn Disk, path: &Path, max_bytes: u32) -> io::Result<Self> {
         let file = disk.open(path, OpenMode::Truncate)?;
-        Ok(Index { file, preallocate: whole::<E>(max_bytes), on_file: 0, tail: Vec::new(), last: None })
+        Ok(Index { file, preallocate: whole::<E>(max_bytes), on_file: 0, touched: true, tail: Vec::new(), last: None })
     }
 
     /// An index as a clean close or a roll left it: every whole entry of the file counts.
     pub fn open(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
         let file = disk.open(path, OpenMode::Write)?;
         let on_file = (file.size()? / E::BYTES as u64) as usize;
-        let mut index = Index { file, preallocate: 0, on_file, tail: Vec::new(), last: None };
+        let mut index = Index { file, preallocate: 0, on_file, touched: false, tail: Vec::new(), last: None };
         if on_file > 0 {
             index.last = Some(index.get(on_file - 1)?);
         }
@@ -134,6 +136,7 @@ impl<E: Entry> Index<E> {
         if self.tail.is_empty() {
             return Ok(());
         }
+        self.touched = true;
         if self.preallocate > 0 {
             self.file.set_len(self.preallocate.max(((self.on_file + self.tail.len()) * E::BYTES) as u64))?;
             self.preallocate = 0;
@@ -150,7 +153,12 @@ impl<E: Entry> Index<E> {
     pub fn trim(&mut self) -> io::Result<()> {
         self.preallocate = 0;
         self.write_out()?;
-        self.file.set_len((self.on_file * E::BYTES) as u64)
+        if self.touched { self.file.set_len((self.on_file * E::BYTES) as u64) } else { Ok(()) }
+    }
+
+    /// Whether the file was written to since it was opened.
+    pub fn touched(&self) -> bool {
+        self.touched
     }
 
     /// How many entries at the front satisfy `before` (which must hold for a prefix only).
@@ -185,6 +193,7 @@ impl<E: Entry> Index<E> {
             return Ok(());
         }
         self.tail.truncate(count.saturating_sub(self.on_file));
+        self.touched = true;
         if count < self.on_file {
             // What is behind must not be taken for entries when the file is opened again.
             let was = self.file.size()?;

@@ -177,7 +177,6 @@ impl Segment {
             index.activate(config.segment_index_bytes);
             time.activate(config.segment_index_bytes);
         }
-        self.indexes_synced = false;
         self.best()?;
         let position = self.index()?.last().map_or(0, |e| e.position);
         self.bytes_since_index = self.size.saturating_sub(position);
@@ -315,13 +314,11 @@ impl Segment {
         if self.size > 0 {
             self.push_time()?;
         }
-        if let Some(index) = self.index.get_mut() {
+        if let (Some(index), Some(time)) = (self.index.get_mut(), self.time.get_mut()) {
             index.trim()?;
-        }
-        if let Some(time) = self.time.get_mut() {
             time.trim()?;
+            self.indexes_synced &= !index.touched() && !time.touched();
         }
-        self.indexes_synced = false;
         Ok(())
     }
 

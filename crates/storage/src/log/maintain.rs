@@ -209,7 +209,14 @@ impl Log {
         self.fail("closing", trimmed)?;
         let mut files = Vec::new();
         let mut dirty = Ok(());
-        for segment in self.segments.iter().rev().take_while(|s| !s.indexes_synced || s.synced < s.size) {
+        let mut names = false;
+        let unsynced = |s: &&Segment| !s.indexes_synced || !s.names_synced || s.synced < s.size;
+        // The active one may be untouched where the one before it is not: it was rolled to just now.
+        for (at, segment) in self.segments.iter().rev().enumerate() {
+            if at > 0 && !unsynced(&segment) {
+                break;
+            }
+            names |= !segment.names_synced;
             dirty = dirty.and_then(|()| segment.dirty_files(true, &mut files));
         }
         self.fail("closing", dirty)?;
@@ -218,7 +225,9 @@ impl Log {
         for (_, dir) in std::mem::take(&mut self.pending.dirs) {
             synced = synced.and_then(|()| unless_gone(self.disk.sync_dir(&dir)));
         }
-        synced = synced.and_then(|()| self.disk.sync_dir(&self.dir));
+        if names {
+            synced = synced.and_then(|()| self.disk.sync_dir(&self.dir));
+        }
         self.fail("closing", synced)?;
         self.synced = self.end;
         self.offline = true;
