@@ -22,6 +22,7 @@ use andiron_protocol::Uuid;
 use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use andiron_protocol::messages::{AllocateProducerIdsRequest, BrokerId, CreateTopicsRequest, TopicName};
+use andiron_replication::quorum::Voter;
 use andiron_storage::{Disk, LogDir};
 
 use crate::answer::Reply;
@@ -61,7 +62,9 @@ pub struct Node {
     fetch_sessions: FetchSessions,
     coordinators: Coordinators,
     metadata_shard: Arc<Shard>,
-    kraft_version: i16,
+    metadata_dir: Arc<LogDir>,
+    /// The voters of the quorum, where its log names them.
+    voters: Option<Vec<Voter>>,
     controller: std::sync::OnceLock<Arc<Host<Controller>>>,
     producer_ids: Mutex<ProducerIds>,
     broker_epoch: AtomicI64,
@@ -230,7 +233,7 @@ impl Node {
                 supported_max: supported.max,
                 // The quorum's own feature is said by its log, not by metadata records.
                 level: if supported.name == "kraft.version" {
-                    self.kraft_version
+                    i16::from(self.voters.is_some())
                 } else {
                     image.feature(supported.name)
                 },

@@ -350,6 +350,11 @@ impl Shard {
         self.core.lock().replica.high_watermark()
     }
 
+    /// How many bytes the log has.
+    pub(crate) fn size(&self) -> u64 {
+        self.core.lock().log.as_ref().map_or(0, Log::size)
+    }
+
     /// The end of the log.
     pub(crate) fn log_end(&self) -> i64 {
         self.core.lock().log.as_ref().map_or(0, Log::log_end_offset)

@@ -9,6 +9,7 @@ use andiron_storage::{DeletedFiles, TopicPartition};
 
 use super::Node;
 use super::apply::Checkpoints;
+use super::metadata_log;
 use crate::config::BrokerConfig;
 use crate::limits::{LOG_THREADS_MAX, LOGS_PER_THREAD_MIN};
 use crate::shard::Shard;
@@ -24,12 +25,18 @@ pub(super) struct House {
     pub(super) next_retention: i64,
     pub(super) next_high_watermarks: i64,
     pub(super) next_recovery_points: i64,
+    /// The end of the newest snapshot of the metadata log, and of how many bytes that log then was.
+    snapshot_end: i64,
+    snapshot_at_bytes: u64,
+    next_snapshot: i64,
     written_high_watermarks: Vec<BTreeMap<TopicPartition, i64>>,
 }
 
 impl House {
     /// Nothing of it is due at once: a node that starts has better things to do.
-    pub(super) fn begin(&mut self, config: &BrokerConfig, now: i64) {
+    pub(super) fn begin(&mut self, config: &BrokerConfig, snapshot_end: i64, now: i64) {
+        self.snapshot_end = snapshot_end;
+        self.next_snapshot = now + config.settings.long("metadata.log.max.snapshot.interval.ms").max(1);
         self.next_retention = now + config.settings.long("log.initial.task.delay.ms");
         self.next_high_watermarks = now + config.high_watermark_checkpoint_interval_ms;
         self.next_recovery_points = now + config.flush_checkpoint_interval_ms;
@@ -68,11 +75,34 @@ impl Node {
         if high_watermarks {
             self.write_high_watermarks();
         }
+        self.snapshot_metadata(now);
         self.remove_deleted(now);
         let house = self.house.lock();
         let mut next = house.next_retention.min(house.next_high_watermarks).min(house.next_recovery_points);
         next = house.deleted_dirs.iter().map(|(at, _)| *at).min().map_or(next, |at| next.min(at));
         house.deleted_files.iter().map(|files| files.remove_at).min().map_or(next, |at| next.min(at))
+    }
+
+    /// Writes a snapshot of the metadata when the log has grown enough since the last one, or enough time has passed.
+    fn snapshot_metadata(&self, now: i64) {
+        let image = self.snapshot().image.clone();
+        let bytes = self.metadata_shard.size();
+        {
+            let house = self.house.lock();
+            let grown = u64::try_from(self.config.settings.long("metadata.log.max.record.bytes.between.snapshots"))
+                .is_ok_and(|max| bytes.saturating_sub(house.snapshot_at_bytes) >= max);
+            if image.offset() < house.snapshot_end || !(grown || now >= house.next_snapshot) {
+                return;
+            }
+        }
+        let written = metadata_log::write_snapshot(&self.metadata_dir, &image, self.voters.as_deref(), now);
+        let mut house = self.house.lock();
+        house.next_snapshot = now + self.config.settings.long("metadata.log.max.snapshot.interval.ms").max(1);
+        house.snapshot_at_bytes = bytes;
+        match written {
+            Ok(end) => house.snapshot_end = end,
+            Err(error) => tracing::error!(%error, "cannot write a snapshot of the metadata"),
+        }
     }
 
     fn apply_retention(&self, now: i64) {
@@ -168,10 +198,10 @@ impl Node {
         let shards: Vec<&Arc<Shard>> = snapshot.shards().chain([&self.metadata_shard]).collect();
         let threads = shards.len().div_ceil(LOGS_PER_THREAD_MIN).clamp(1, LOG_THREADS_MAX);
         let whole = std::thread::scope(|scope| {
-            let close = |some: &[&Arc<Shard>]| some.iter().fold(true, |whole, shard| close(shard, now) && whole);
+            let failed = |some: &[&Arc<Shard>]| some.iter().filter(|shard| !close(shard, now)).count();
             let workers: Vec<_> =
-                shards.chunks(shards.len().div_ceil(threads)).map(|some| scope.spawn(move || close(some))).collect();
-            workers.into_iter().map(|worker| worker.join().unwrap_or(false)).fold(true, |all, one| all && one)
+                shards.chunks(shards.len().div_ceil(threads)).map(|some| scope.spawn(move || failed(some))).collect();
+            workers.into_iter().map(|worker| worker.join().unwrap_or(1)).sum::<usize>() == 0
         });
         self.write_recovery_points();
         self.write_high_watermarks();

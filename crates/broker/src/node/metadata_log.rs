@@ -38,8 +38,10 @@ pub(super) struct Opened {
     pub(super) shard: Arc<Shard>,
     pub(super) controller: Controller,
     pub(super) bootstrap: Vec<Record>,
-    /// The level of `kraft.version`: 1 where the log names the voters.
-    pub(super) kraft_version: i16,
+    /// The voters, where the log names them: then `kraft.version` is 1.
+    pub(super) voters: Option<Vec<Voter>>,
+    /// The end of the newest snapshot.
+    pub(super) snapshot_end: i64,
 }
 
 /// How the controller's records lie in the log.
@@ -130,8 +132,8 @@ pub(super) fn open(
         Some(bytes) => snapshot::read_bootstrap(&bytes).map_err(|e| wrong(&bootstrap_path, e))?,
         None => features::fresh(),
     };
-    let kraft_version = i16::from(replayed.voters.is_some());
-    Ok(Opened { shard, controller, bootstrap, kraft_version })
+    let (voters, snapshot_end) = (replayed.voters, replayed.from);
+    Ok(Opened { shard, controller, bootstrap, voters, snapshot_end })
 }
 
 fn lead(
@@ -195,6 +197,32 @@ fn last_snapshot(dir: &LogDir, path: &Path, cluster_id: &str) -> Result<Replayed
         }
     }
     Ok(found)
+}
+
+/// Writes a snapshot of an image that is committed, so that a start need not replay the whole log; of the older ones the
+/// newest stays too, as does the one that the folder was formatted with.
+pub(super) fn write_snapshot(
+    dir: &LogDir,
+    image: &Image,
+    voters: Option<&[Voter]>,
+    now: i64,
+) -> Result<i64, NodeError> {
+    let disk = &**dir.disk();
+    let folder = dir.partition_dir(&TopicPartition::new(TOPIC, 0));
+    let id = snapshot::id(image);
+    let path = folder.join(id.file_name());
+    let bytes = snapshot::write(image, now, now, voters).map_err(|e| wrong(&path, e))?;
+    replace_small(disk, &path, &bytes).map_err(|e| wrong(&path, e))?;
+    let entries = disk.list(&folder).map_err(|e| wrong(&folder, e))?;
+    let mut older: Vec<SnapshotId> = entries.iter().filter_map(|e| SnapshotId::from_file_name(&e.name)).collect();
+    older.retain(|other| *other < id && other.end_offset > 0);
+    older.sort_unstable();
+    older.pop();
+    for old in older {
+        let path = folder.join(old.file_name());
+        disk.remove_file(&path).map_err(|e| wrong(&path, e))?;
+    }
+    Ok(id.end_offset)
 }
 
 /// This node can only lead a quorum of its own yet.

@@ -132,7 +132,7 @@ impl Node {
         identity.write(&config, &dirs)?;
         let metadata = metadata_log::open(&config, &metadata_dir, &identity.cluster_id, &syncs, now)?;
         let mut house = house(&dirs, &metadata.shard.topic)?;
-        house.begin(&config, now);
+        house.begin(&config, metadata.snapshot_end, now);
         let empty =
             Snapshot { image: Image::new(&identity.cluster_id), topics: Default::default(), by_id: Default::default() };
         let seed = Uuid::new_v4().as_u128() as i32;
@@ -146,7 +146,8 @@ impl Node {
             fetch_sessions: FetchSessions::new(seed),
             coordinators: Coordinators::default(),
             metadata_shard: Arc::clone(&metadata.shard),
-            kraft_version: metadata.kraft_version,
+            metadata_dir,
+            voters: metadata.voters,
             controller: OnceLock::new(),
             producer_ids: Mutex::new(ProducerIds::default()),
             broker_epoch: AtomicI64::new(-1),

@@ -96,6 +96,26 @@ fn append_200_bytes(f: &Fixture) -> i16 {
 }
 
 #[test]
+fn a_snapshot_of_the_metadata_stands_for_the_log_before_it() {
+    let mut f = Fixture::with(&[("metadata.log.max.snapshot.interval.ms", "1000")]);
+    let id = f.metadata(&["orders"]).topics[0].topic_id;
+    f.node.keep_house(f.now + 2_000);
+    let snapshots = || -> Vec<String> {
+        let folder = f.folder.path().join("log/__cluster_metadata-0");
+        let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name.ends_with(".checkpoint")).collect();
+        names.sort();
+        names
+    };
+    let names = snapshots();
+    assert_eq!(names.len(), 2, "the one of the format, and one of now: {names:?}");
+    f.metadata(&["later"]);
+    f.restart();
+    let answer = f.metadata(&["orders", "later"]);
+    assert_eq!((answer.topics[0].topic_id, answer.topics[1].error_code), (id, 0));
+}
+
+#[test]
 fn partitions_are_described_page_by_page() {
     let f = Fixture::new();
     for (name, partitions) in [("a", 3), ("b", 2)] {
