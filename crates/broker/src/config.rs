@@ -24,6 +24,19 @@ pub enum ConfigError {
     /// A listener that cannot be understood.
     #[error("Invalid value {0} for configuration {1}: expected NAME://host:port")]
     Listener(String, &'static str),
+    /// A listener that asks for what is not there yet.
+    #[error(
+        "listener {listener} is to speak {protocol}, but only PLAINTEXT is supported yet (listener.security.protocol.map)"
+    )]
+    Protocol {
+        /// The listener.
+        listener: String,
+        /// What it is to speak.
+        protocol: String,
+    },
+    /// A node that is only one half.
+    #[error("Invalid value {0} for configuration process.roles: only broker,controller is supported yet")]
+    Roles(String),
 }
 
 /// Where to listen, or where clients are told to connect.
@@ -95,6 +108,16 @@ impl BrokerConfig {
             urls.iter().map(|url| Listener::parse(url, key)).collect()
         };
         let bytes = |key: &str| usize::try_from(settings.long(key)).unwrap_or(usize::MAX);
+        let roles = settings.list("process.roles");
+        if !["broker", "controller"].iter().all(|role| roles.iter().any(|r| r == role)) {
+            return Err(ConfigError::Roles(roles.join(",")));
+        }
+        for listener in parsed(settings.list("listeners"), "listeners")? {
+            let protocol = protocol(&settings, &listener.name);
+            if protocol != "PLAINTEXT" {
+                return Err(ConfigError::Protocol { listener: listener.name, protocol });
+            }
+        }
         Ok(BrokerConfig {
             node_id: settings.node_id(),
             listeners: parsed(settings.list("listeners"), "listeners")?,
@@ -223,6 +246,19 @@ impl BrokerConfig {
     }
 }
 
+/// What a listener speaks. A name that the map does not have is a protocol itself, or the controller's, which is plain
+/// unless the map says otherwise.
+fn protocol(settings: &config::BrokerConfig, listener: &str) -> String {
+    let map = settings.list("listener.security.protocol.map");
+    let mapped = map.iter().find_map(|pair| pair.split_once(':').filter(|(name, _)| *name == listener));
+    let controllers = settings.list("controller.listener.names");
+    match mapped {
+        Some((_, protocol)) => protocol.trim().to_owned(),
+        None if controllers.iter().any(|name| name == listener) => "PLAINTEXT".to_owned(),
+        None => listener.to_owned(),
+    }
+}
+
 fn compression(effective: &Effective<'_>, topic: &str) -> CompressionType {
     let level = |name: &str| effective.topic(topic, name).and_then(|level| level.parse().ok());
     match effective.topic(topic, "compression.type").as_deref() {
@@ -234,3 +270,7 @@ fn compression(effective: &Effective<'_>, topic: &str) -> CompressionType {
         _ => CompressionType::Producer,
     }
 }
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -186,6 +186,10 @@ where
     M::Record: Send,
     M::View: Send,
 {
+    fn lost(&self) {
+        self.abandon(ErrorCode::KafkaStorageError);
+    }
+
     fn committed(&self, _high_watermark: i64) {
         let harness = self.harness.lock();
         let nothing = Outcome { replies: Vec::new(), appended: false, failed: None };

@@ -1,7 +1,7 @@
 //! One partition: its log and its place in replication, stepped together under one lock. What a step asks for (answers to
 //! pay, readers to wake, a machine to tell) is done after the lock is gone.
 
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -28,6 +28,8 @@ pub(crate) struct Token {
 pub(crate) trait Hosted: Send + Sync {
     /// The log is committed up to here.
     fn committed(&self, high_watermark: i64);
+    /// The log failed: nothing that waits for it will ever be committed.
+    fn lost(&self);
 }
 
 /// How far a reader may see.
@@ -80,6 +82,10 @@ pub(crate) struct Shard {
     pub(crate) partition: i32,
     /// See [`SyncQueue`], which alone changes it.
     pub(crate) sync_state: AtomicU8,
+    /// Appends since the last sync began.
+    appends: AtomicU32,
+    /// Appends that the last sync served: more than one means that several producers wait at the same time.
+    gathered: AtomicU32,
     syncs: Option<Arc<SyncQueue>>,
     core: Mutex<Core>,
 }
@@ -99,6 +105,7 @@ struct After {
     abandoned: Vec<Token>,
     readers: Vec<Weak<DelayedFetch>>,
     committed: Option<(Weak<dyn Hosted>, i64)>,
+    lost: Option<Weak<dyn Hosted>>,
 }
 
 impl After {
@@ -113,6 +120,9 @@ impl After {
             && let Some(hosted) = hosted.upgrade()
         {
             hosted.committed(high_watermark);
+        }
+        if let Some(hosted) = self.lost.and_then(|lost| lost.upgrade()) {
+            hosted.lost();
         }
         for reader in self.readers {
             if let Some(reader) = reader.upgrade() {
@@ -166,6 +176,8 @@ impl Shard {
             topic: name.topic,
             partition: name.partition,
             sync_state: AtomicU8::new(0),
+            appends: AtomicU32::new(0),
+            gathered: AtomicU32::new(0),
             syncs,
             core: Mutex::new(Core { log: Some(log), replica, readers: Vec::new(), hosted: None }),
         })
@@ -204,6 +216,11 @@ impl Shard {
         self.core.lock().hosted = Some(hosted);
     }
 
+    /// Whether a sync that waits a moment can expect to serve more appends than one that does not.
+    pub(crate) fn is_worth_gathering_for(&self) -> bool {
+        self.gathered.load(Ordering::Relaxed) > 1
+    }
+
     fn ask_for_sync(self: &Arc<Self>) {
         if let Some(syncs) = &self.syncs {
             syncs.push(self);
@@ -230,6 +247,7 @@ impl Shard {
             core.step(now, Event::Appended { end, token }, &mut after);
             appended
         };
+        self.appends.fetch_add(1, Ordering::Relaxed);
         self.ask_for_sync();
         if origin != AppendOrigin::Client {
             // The machine itself appends and asks for the high watermark when it is done; it cannot be told in between.
@@ -241,6 +259,7 @@ impl Shard {
 
     /// Makes what was appended durable. Runs on a helper thread; the lock is free while the disk works.
     pub(crate) fn sync(self: &Arc<Self>, now: &dyn Fn() -> i64) {
+        self.gathered.store(self.appends.swap(0, Ordering::Relaxed), Ordering::Relaxed);
         let ticket = match self.core.lock().log.as_mut() {
             Some(log) => log.sync_ticket(),
             None => return,
@@ -273,6 +292,7 @@ impl Shard {
                         log.set_offline();
                     }
                     core.step(now(), Event::Resign, &mut after);
+                    after.lost.clone_from(&core.hosted);
                 }
             }
         }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::limits::GROUP_COMMIT_GATHER;
 use crate::shard::Shard;
 
 const IDLE: u8 = 0;
@@ -53,6 +54,11 @@ impl SyncQueue {
     /// Syncs partitions until `stop`, and then those that are left.
     pub(crate) fn run(&self, now: &dyn Fn() -> i64) {
         while let Some(shard) = self.next() {
+            if shard.is_worth_gathering_for() {
+                // The producers that the last sync answered are about to send again: together they cost one sync, not
+                // one for the first and one for the rest. A lone producer never waits here.
+                std::thread::sleep(GROUP_COMMIT_GATHER);
+            }
             shard.sync(now);
             let mut queue = self.queue.lock();
             if shard.sync_state.swap(IDLE, Ordering::AcqRel) == SYNCING_AND_DIRTY {

@@ -1,8 +1,13 @@
-//! Parts to a socket: bytes by send, ranges of files by sendfile where the disk lends a descriptor.
+//! Parts to a socket: bytes by send, ranges of files by sendfile where the disk lends a descriptor. What lies in the page
+//! cache is sent on the spot; what does not is brought there by a helper thread first, so that one reader of old records
+//! does not keep a thread of the runtime waiting for the disk.
 
-use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
+use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::SendFlags;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -19,7 +24,7 @@ pub(super) async fn parts(stream: &TcpStream, parts: Vec<Part>) -> io::Result<()
         match part {
             Part::Bytes(data) => bytes(stream, &data, more).await?,
             Part::File { file, position, len } => match file.lend()? {
-                Some(descriptor) => range(stream, descriptor.as_fd(), position, len).await?,
+                Some(descriptor) => range(stream, &descriptor, position, len).await?,
                 None => copied(stream, &*file, position, len, more).await?,
             },
         }
@@ -39,10 +44,19 @@ async fn bytes(stream: &TcpStream, mut rest: &[u8], more: bool) -> io::Result<()
     Ok(())
 }
 
-async fn range(stream: &TcpStream, file: BorrowedFd<'_>, position: u64, len: usize) -> io::Result<()> {
+async fn range(stream: &TcpStream, file: &Arc<File>, position: u64, len: usize) -> io::Result<()> {
     let mut at = position;
     let mut left = len;
+    let mut warm_until = at;
     while left > 0 {
+        if at >= warm_until {
+            let step = left.min(SENDFILE_STEP_BYTES);
+            if !is_cached(file, at) {
+                let file = Arc::clone(file);
+                tokio::task::spawn_blocking(move || warm(&file, at, step)).await.map_err(io::Error::other)??;
+            }
+            warm_until = at + step as u64;
+        }
         let sent = stream
             .async_io(Interest::WRITABLE, || {
                 rustix::fs::sendfile(stream, file, Some(&mut at), left.min(SENDFILE_STEP_BYTES))
@@ -53,6 +67,26 @@ async fn range(stream: &TcpStream, file: BorrowedFd<'_>, position: u64, len: usi
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the segment ends before the range to send"));
         }
         left -= sent;
+    }
+    Ok(())
+}
+
+/// Whether a read there would be answered without the disk. Where the system cannot say, it is taken for yes.
+fn is_cached(file: &File, at: u64) -> bool {
+    let mut byte = [0; 1];
+    let parts = &mut [IoSliceMut::new(&mut byte)];
+    rustix::io::preadv2(file, parts, at, ReadWriteFlags::NOWAIT) != Err(Errno::AGAIN)
+}
+
+/// Reads a range so that it is in the page cache.
+fn warm(file: &File, at: u64, len: usize) -> io::Result<()> {
+    let mut buffer = vec![0; len.min(COPY_STEP_BYTES)];
+    let mut done = 0;
+    while done < len {
+        match file.read_at(&mut buffer, at + done as u64)? {
+            0 => break,
+            read => done += read,
+        }
     }
     Ok(())
 }
