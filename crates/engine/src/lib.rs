@@ -9,6 +9,7 @@ pub mod engine;
 pub mod error;
 pub mod formats;
 pub mod functions;
+pub mod ipc;
 pub mod json;
 pub mod limits;
 mod number;

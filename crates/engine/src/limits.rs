@@ -59,3 +59,9 @@ pub const DELTA_FILE_BYTES_TARGET: usize = 128 * 1024 * 1024;
 
 /// Files of different partition values that one writing task keeps open.
 pub const DELTA_PARTITIONS_OPEN_MAX: usize = 64;
+
+/// About how large, in bytes, one Arrow message to a client becomes: Spark's own bound, well under gRPC's 4 MiB.
+pub const CLIENT_CHUNK_BYTES: usize = 2 * 1024 * 1024;
+
+/// The most rows of one Arrow message to a client.
+pub const CLIENT_CHUNK_ROWS_MAX: usize = 100_000;

@@ -24,3 +24,9 @@ pub const SQL_OPERATORS_MAX: usize = 50_000;
 
 /// The stack, in bytes, on which such a tree lives; it is touched only as deep as the text goes.
 pub const SQL_STACK_BYTES: usize = 128 * 1024 * 1024;
+
+/// How deep the messages within one message may nest. One level of a plan is up to four messages.
+pub const MESSAGE_DEPTH_MAX: usize = 4 * PLAN_DEPTH_MAX;
+
+/// The stack, in bytes, that decoding one such level may take.
+pub const MESSAGE_LEVEL_STACK_BYTES: usize = 16 * 1024;

@@ -1,6 +1,8 @@
 //! Every door to a node: Kafka's TCP port now, Spark Connect beside it, and the threads that give the node its time. What
 //! happens behind a door is the broker's and the engine's matter.
 
+#[cfg(feature = "spark")]
+pub mod connect;
 mod error;
 mod limits;
 mod net;

@@ -15,7 +15,7 @@ use crate::{
     sql::{self, Parameters},
 };
 
-impl Lower {
+impl Lower<'_> {
     pub(super) fn command(&mut self, message: &proto::Command) -> Result<Command, PlanError> {
         let other = |name| Ok(Command::Other { name });
         match required(message.command_type.as_ref(), "a command")? {

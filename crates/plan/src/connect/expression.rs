@@ -17,7 +17,7 @@ use crate::{
     sql, types,
 };
 
-impl Lower {
+impl Lower<'_> {
     pub(super) fn expression(&mut self, message: &proto::Expression) -> Result<Expr, PlanError> {
         self.depth.enter()?;
         let expr = crate::with_stack(|| self.expression_here(message))?;

@@ -11,7 +11,7 @@ use crate::{
     spec::{DataType, Literal},
 };
 
-impl Lower {
+impl Lower<'_> {
     pub(super) fn literal(&mut self, message: &Message) -> Result<Literal, PlanError> {
         self.depth.enter()?;
         let literal = crate::with_stack(|| self.literal_here(message))?;

@@ -6,9 +6,11 @@ mod expression;
 mod literal;
 mod relation;
 mod types;
+mod wire;
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use spark_connect_proto as proto;
 
 use crate::{
@@ -20,6 +22,11 @@ use crate::{
 pub(crate) use literal::parse_decimal;
 pub use types::{data_type_from_proto, data_type_to_proto, schema_to_proto};
 
+pub use wire::decode;
+
+/// Finds what a client has uploaded as `cache/<hash>`.
+pub type Artifacts<'a> = dyn Fn(&str) -> Option<Bytes> + 'a;
+
 /// A relation, with the SQL text in it parsed.
 pub fn relation(message: &proto::Relation) -> Result<Relation, PlanError> {
     Lower::default().relation(message)
@@ -30,6 +37,16 @@ pub fn command(message: &proto::Command) -> Result<Command, PlanError> {
     Lower::default().command(message)
 }
 
+/// A relation whose uploaded rows are put in their place.
+pub fn relation_with(message: &proto::Relation, artifacts: &Artifacts<'_>) -> Result<Relation, PlanError> {
+    Lower { artifacts: Some(artifacts), ..Lower::default() }.relation(message)
+}
+
+/// A command whose uploaded rows are put in their place.
+pub fn command_with(message: &proto::Command, artifacts: &Artifacts<'_>) -> Result<Command, PlanError> {
+    Lower { artifacts: Some(artifacts), ..Lower::default() }.command(message)
+}
+
 /// An expression.
 pub fn expression(message: &proto::Expression) -> Result<Expr, PlanError> {
     Lower::default().expression(message)
@@ -37,8 +54,9 @@ pub fn expression(message: &proto::Expression) -> Result<Expr, PlanError> {
 
 /// One walk over one message.
 #[derive(Default)]
-struct Lower {
+struct Lower<'a> {
     depth: Depth,
+    artifacts: Option<&'a Artifacts<'a>>,
 }
 
 /// Maps have no order on the wire; a plan is the same each time it is lowered.

@@ -15,7 +15,7 @@ use crate::{
 /// The input of a relation, as prost makes it.
 type Input = Option<Box<proto::Relation>>;
 
-impl Lower {
+impl Lower<'_> {
     pub(super) fn relation(&mut self, message: &proto::Relation) -> Result<Relation, PlanError> {
         self.depth.enter()?;
         let node = crate::with_stack(|| self.node(message))?;
@@ -65,16 +65,8 @@ impl Lower {
             RelType::Aggregate(m) => self.aggregate(m)?,
             RelType::Sql(m) => self.sql_relation(m)?,
             RelType::LocalRelation(m) => RelationNode::LocalRelation(local_relation(m)?),
-            RelType::CachedLocalRelation(m) => RelationNode::CachedLocalRelation {
-                data_hashes: vec![m.hash.clone()],
-                schema_hash: None,
-                is_chunked: false,
-            },
-            RelType::ChunkedCachedLocalRelation(m) => RelationNode::CachedLocalRelation {
-                data_hashes: m.data_hashes.clone(),
-                schema_hash: m.schema_hash.clone(),
-                is_chunked: true,
-            },
+            RelType::CachedLocalRelation(m) => self.cached_local_relation(m)?,
+            RelType::ChunkedCachedLocalRelation(m) => self.chunked_local_relation(m)?,
             RelType::CachedRemoteRelation(m) => {
                 RelationNode::CachedRemoteRelation { relation_id: m.relation_id.clone() }
             }
@@ -247,6 +239,61 @@ impl Lower {
         })
     }
 
+    /// Rows that were uploaded as a serialized LocalRelation.
+    fn cached_local_relation(&mut self, m: &proto::CachedLocalRelation) -> Result<RelationNode, PlanError> {
+        let Some(artifacts) = self.artifacts else {
+            let data_hashes = vec![m.hash.clone()];
+            return Ok(RelationNode::CachedLocalRelation { data_hashes, schema_hash: None, is_chunked: false });
+        };
+        let message = super::decode::<proto::LocalRelation>(uploaded(artifacts, &m.hash)?)?;
+        Ok(RelationNode::LocalRelation(local_relation(&message)?))
+    }
+
+    /// Rows that were uploaded as Arrow streams, and perhaps their schema.
+    fn chunked_local_relation(&mut self, m: &proto::ChunkedCachedLocalRelation) -> Result<RelationNode, PlanError> {
+        let Some(artifacts) = self.artifacts else {
+            return Ok(RelationNode::CachedLocalRelation {
+                data_hashes: m.data_hashes.clone(),
+                schema_hash: m.schema_hash.clone(),
+                is_chunked: true,
+            });
+        };
+        let schema = match &m.schema_hash {
+            Some(hash) => {
+                let text = uploaded(artifacts, hash)?;
+                schema(Some(
+                    std::str::from_utf8(&text).map_err(|_| PlanError::invalid("an uploaded schema is no text"))?,
+                ))?
+            }
+            None => None,
+        };
+        let mut parts = Vec::with_capacity(m.data_hashes.len());
+        for hash in &m.data_hashes {
+            let data = Some(uploaded(artifacts, hash)?);
+            parts.push(RelationNode::LocalRelation(LocalRelation { data, schema: schema.clone() }));
+        }
+        // A balanced tree of unions: as deep as the logarithm of their number.
+        while parts.len() > 1 {
+            let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
+            let mut rest = parts.into_iter();
+            while let Some(left) = rest.next() {
+                pairs.push(match rest.next() {
+                    None => left,
+                    Some(right) => RelationNode::SetOperation {
+                        left: Box::new(left.into()),
+                        right: Box::new(right.into()),
+                        kind: SetOperationKind::Union,
+                        all: true,
+                        by_name: false,
+                        allow_missing_columns: false,
+                    },
+                });
+            }
+            parts = pairs;
+        }
+        parts.pop().ok_or_else(|| PlanError::invalid("uploaded rows without data"))
+    }
+
     fn join(
         &mut self,
         left: &Input,
@@ -356,6 +403,11 @@ impl Lower {
     fn statistic(&mut self, input: &Input, kind: Statistic) -> Result<RelationNode, PlanError> {
         Ok(RelationNode::Statistic { input: self.input(input)?, kind })
     }
+}
+
+fn uploaded(artifacts: &super::Artifacts<'_>, hash: &str) -> Result<bytes::Bytes, PlanError> {
+    artifacts(hash)
+        .ok_or_else(|| PlanError::invalid(format!("not found any cached local relation with the hash {hash}")))
 }
 
 fn number(value: i32) -> Expr {
