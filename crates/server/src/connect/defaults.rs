@@ -54,7 +54,8 @@ static SETTINGS: &[Setting] = &[
     both("spark.sql.caseSensitive", "false"),
     fixed("spark.sql.catalogImplementation", "in-memory"),
     both("spark.sql.columnNameOfCorruptRecord", "_corrupt_record"),
-    both("spark.sql.connect.serverStacktrace.enabled", "true"),
+    // There is no JVM whose stack could be shown.
+    both("spark.sql.connect.serverStacktrace.enabled", "false"),
     both("spark.sql.crossJoin.enabled", "true"),
     both("spark.sql.debug.maxToStringFields", "25"),
     both("spark.sql.defaultCatalog", "spark_catalog"),
