@@ -27,18 +27,18 @@ use door::Door;
 pub struct ConnectDoor {
     address: SocketAddr,
     closing: watch::Sender<bool>,
-    serving: Option<JoinHandle<()>>,
+    serving: Vec<JoinHandle<()>>,
     runtime: Option<Runtime>,
     door: Arc<Door>,
 }
 
-/// Opens the door on a listener: returns at once, clients are answered from then on.
+/// Opens the door on listeners of one port: returns at once, clients are answered from then on.
 ///
 /// # Errors
 /// When threads or the socket are refused by the system.
-pub fn serve(listener: std::net::TcpListener, engine: Arc<Engine>) -> std::io::Result<ConnectDoor> {
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
+pub fn serve(listeners: Vec<std::net::TcpListener>, engine: Arc<Engine>) -> std::io::Result<ConnectDoor> {
+    let first = listeners.first().ok_or_else(|| std::io::Error::other("no socket to listen on"))?;
+    let address = first.local_addr()?;
     // Queries run here too: plans recurse, so the threads have room.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(engine.options().partitions.max(limits::THREADS_MIN))
@@ -46,26 +46,31 @@ pub fn serve(listener: std::net::TcpListener, engine: Arc<Engine>) -> std::io::R
         .thread_stack_size(limits::THREAD_STACK_BYTES)
         .enable_all()
         .build()?;
-    let (closing, mut closed) = watch::channel(false);
+    let (closing, closed) = watch::channel(false);
     engine.set_connect_url(format!("sc://localhost:{}", address.port()));
     let door = Arc::new(Door::new(engine));
-    let service = service::ConnectService::new(Arc::clone(&door));
-    let listener = {
-        let _inside = runtime.enter();
-        tokio::net::TcpListener::from_std(listener)?
-    };
     runtime.spawn(session::keep_house(Arc::clone(&door), closed.clone()));
-    let serving = runtime.spawn(async move {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let until = async move {
-            let _ = closed.wait_for(|closing| *closing).await;
+    let mut serving = Vec::new();
+    for listener in listeners {
+        listener.set_nonblocking(true)?;
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
         };
-        let served = Server::builder().add_service(service).serve_with_incoming_shutdown(incoming, until).await;
-        if let Err(error) = served {
-            tracing::error!(%error, "the Spark Connect door closed");
-        }
-    });
-    Ok(ConnectDoor { address, closing, serving: Some(serving), runtime: Some(runtime), door })
+        let service = service::ConnectService::new(Arc::clone(&door));
+        let mut closed = closed.clone();
+        serving.push(runtime.spawn(async move {
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            let until = async move {
+                let _ = closed.wait_for(|closing| *closing).await;
+            };
+            let served = Server::builder().add_service(service).serve_with_incoming_shutdown(incoming, until).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "the Spark Connect door closed");
+            }
+        }));
+    }
+    Ok(ConnectDoor { address, closing, serving, runtime: Some(runtime), door })
 }
 
 impl ConnectDoor {
@@ -88,7 +93,7 @@ impl ConnectDoor {
         let stopped = runtime.spawn(async move { door.stop_all().await });
         let _ = tokio::time::timeout(limits::SHUTDOWN_MAX, stopped).await;
         let _ = self.closing.send(true);
-        if let Some(serving) = self.serving.take() {
+        for serving in std::mem::take(&mut self.serving) {
             let _ = tokio::time::timeout(limits::SHUTDOWN_MAX, serving).await;
         }
         runtime.shutdown_background();

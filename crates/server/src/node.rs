@@ -33,6 +33,8 @@ pub struct Running {
     draining: watch::Sender<bool>,
     accepting: Vec<tokio::task::JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
+    #[cfg(feature = "spark")]
+    spark: Option<crate::connect::ConnectDoor>,
 }
 
 impl Running {
@@ -48,6 +50,11 @@ impl Running {
 
     /// Closes the doors, answers what can be answered, brings everything to the disk and leaves the mark of a clean stop.
     pub async fn shutdown(self) {
+        // Queries first: they may still write to Kafka.
+        #[cfg(feature = "spark")]
+        if let Some(spark) = self.spark {
+            spark.shutdown().await;
+        }
         let Running { node, draining, accepting, helpers, .. } = self;
         let _ = draining.send(true);
         for task in accepting {
@@ -78,7 +85,10 @@ pub fn start(config: BrokerConfig) -> Result<Running, StartError> {
     for listener in &config.listeners {
         doors.push((listener.clone(), net::bind(listener)?));
     }
-    let addresses: Vec<Address> = doors.iter().map(|(listener, at)| address(listener, at)).collect();
+    #[cfg(feature = "spark")]
+    let spark = bind_spark(&config)?;
+    #[cfg_attr(not(feature = "spark"), expect(unused_mut, reason = "one door more with Spark"))]
+    let mut addresses: Vec<Address> = doors.iter().map(|(listener, at)| address(listener, at)).collect();
     let ports: Vec<(String, u16)> = addresses.iter().map(|a| (a.listener.clone(), a.port)).collect();
     config.resolve(&ports, &host_name());
     let disk = Arc::new(RealDisk::default());
@@ -100,7 +110,42 @@ pub fn start(config: BrokerConfig) -> Result<Running, StartError> {
             accepting.push(tokio::spawn(net::accept(socket, context)));
         }
     }
-    Ok(Running { addresses, node, draining, accepting, helpers })
+    #[cfg(feature = "spark")]
+    let spark = match spark {
+        None => None,
+        Some((listener, at)) => {
+            addresses.push(address(&listener, &at));
+            let engine = andiron_engine::Engine::new(andiron_engine::EngineOptions::default());
+            Some(crate::connect::serve(at.sockets, engine).map_err(StartError::Socket)?)
+        }
+    };
+    Ok(Running {
+        addresses,
+        node,
+        draining,
+        accepting,
+        helpers,
+        #[cfg(feature = "spark")]
+        spark,
+    })
+}
+
+/// The Spark Connect door's socket, unless its port is empty.
+#[cfg(feature = "spark")]
+fn bind_spark(config: &BrokerConfig) -> Result<Option<(Listener, Listening)>, StartError> {
+    const KEY: &str = "spark.connect.grpc.binding.port";
+    let port = config.settings.get(KEY).unwrap_or_default();
+    if port.trim().is_empty() {
+        return Ok(None);
+    }
+    let mut listener = Listener { name: "Spark Connect".to_owned(), host: String::new(), port: 0 };
+    listener.port = port.trim().parse().map_err(|_| StartError::Bind {
+        listener: listener.name.clone(),
+        address: port.clone(),
+        reason: format!("{KEY} is not a port"),
+    })?;
+    let at = net::bind(&listener)?;
+    Ok(Some((listener, at)))
 }
 
 fn address(listener: &Listener, at: &Listening) -> Address {

@@ -13,7 +13,9 @@ use spark_connect_proto::{
     analyze_plan_response as answer, plan,
 };
 
-use super::{errors::invalid_plan, errors::schema_message, execute::lower, limits::PERSISTED_MAX, session::DoorSession};
+use super::{
+    errors::invalid_plan, errors::schema_message, execute::lower, limits::PERSISTED_MAX, session::DoorSession,
+};
 
 type Answer = answer::Result;
 

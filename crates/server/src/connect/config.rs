@@ -1,10 +1,7 @@
 //! `spark.conf` as clients ask for it: what was set, else Spark's own default for the release the client belongs to.
 
 use andiron_engine::{Exception, SparkError};
-use spark_connect_proto::{
-    self as proto,
-    config_request::operation::OpType,
-};
+use spark_connect_proto::{self as proto, config_request::operation::OpType};
 
 use super::{
     defaults::{self, Setting},

@@ -108,7 +108,10 @@ static SETTINGS: &[Setting] = &[
     both("spark.sql.streaming.numRecentProgressUpdates", "100"),
     both("spark.sql.streaming.pollingDelay", "10"),
     both("spark.sql.streaming.schemaInference", "false"),
-    both("spark.sql.streaming.stateStore.providerClass", "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider"),
+    both(
+        "spark.sql.streaming.stateStore.providerClass",
+        "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider",
+    ),
     both("spark.sql.streaming.statefulOperator.checkCorrectness.enabled", "true"),
     both("spark.sql.streaming.stopTimeout", "0"),
     without_default("spark.sql.streaming.streamingQueryListeners"),
@@ -126,7 +129,9 @@ mod tests {
     #[test]
     fn keys_are_in_order_and_found() {
         assert!(SETTINGS.windows(2).all(|pair| pair[0].key < pair[1].key));
-        assert!(find("spark.sql.ansi.enabled").is_some_and(|s| s.default_3 == Some("false") && s.default_4 == Some("true")));
+        assert!(
+            find("spark.sql.ansi.enabled").is_some_and(|s| s.default_3 == Some("false") && s.default_4 == Some("true"))
+        );
         assert!(find("spark.sql.nothing").is_none());
     }
 }

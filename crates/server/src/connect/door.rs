@@ -176,7 +176,8 @@ impl Door {
     pub(super) async fn interrupt(&self, request: proto::InterruptRequest) -> Result<proto::InterruptResponse, Status> {
         use proto::interrupt_request::{Interrupt, InterruptType};
         let session = self.session(&caller!(request))?;
-        let wanted = |operation: &Operation| match (InterruptType::try_from(request.interrupt_type), &request.interrupt) {
+        let wanted = |operation: &Operation| match (InterruptType::try_from(request.interrupt_type), &request.interrupt)
+        {
             (Ok(InterruptType::All), _) => true,
             (Ok(InterruptType::Tag), Some(Interrupt::OperationTag(tag))) => operation.tags.contains(tag),
             (Ok(InterruptType::OperationId), Some(Interrupt::OperationId(id))) => operation.id == *id,
@@ -248,7 +249,10 @@ impl Door {
         })
     }
 
-    pub(super) async fn get_status(&self, request: proto::GetStatusRequest) -> Result<proto::GetStatusResponse, Status> {
+    pub(super) async fn get_status(
+        &self,
+        request: proto::GetStatusRequest,
+    ) -> Result<proto::GetStatusResponse, Status> {
         use proto::get_status_response::{OperationStatus, operation_status::OperationState};
         let session = self.session(&caller!(request))?;
         let ids = match request.operation_status {

@@ -145,7 +145,8 @@ async fn run_command(
             }
             CommandOutcome::Rows(relation) => {
                 let execution = session.session.execute(&relation).await?;
-                let schema = andiron_plan::types::to_json(&andiron_plan::spec::DataType::Struct(execution.schema.clone()));
+                let schema =
+                    andiron_plan::types::to_json(&andiron_plan::spec::DataType::Struct(execution.schema.clone()));
                 let data = Some(execution.into_one_stream().await?);
                 sql_result(operation, local(proto::LocalRelation { data, schema: Some(schema) })).await
             }

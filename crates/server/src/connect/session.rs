@@ -226,7 +226,9 @@ impl Sessions {
                 andiron_engine::Exception::Spark,
                 "INVALID_CLONE_SESSION_REQUEST.TARGET_SESSION_ID_ALREADY_EXISTS",
                 "42K04",
-                format!("Invalid session clone request. Cannot clone session because the target session ID {id} already exists."),
+                format!(
+                    "Invalid session clone request. Cannot clone session because the target session ID {id} already exists."
+                ),
             ));
         }
         let copy = DoorSession::new(door.engine.clone_session(&of.session, id));
@@ -253,7 +255,11 @@ impl Sessions {
 
 fn key(caller: &Caller<'_>) -> Result<Key, SparkError> {
     if Uuid::parse_str(caller.session_id).is_err() {
-        return Err(invalid_handle("FORMAT", caller.session_id, "Handle must be an UUID string of the format '00112233-4455-6677-8899-aabbccddeeff'"));
+        return Err(invalid_handle(
+            "FORMAT",
+            caller.session_id,
+            "Handle must be an UUID string of the format '00112233-4455-6677-8899-aabbccddeeff'",
+        ));
     }
     let user = caller.user.map_or("", |user| user.user_id.as_str());
     Ok((user.to_owned(), caller.session_id.to_owned()))

@@ -67,7 +67,9 @@ pub(super) async fn query(
             query.process_all_available().await?;
             None
         }
-        StreamingQueryAct::Explain { .. } => Some(ResultType::Explain(result::ExplainResult { result: query.explain() })),
+        StreamingQueryAct::Explain { .. } => {
+            Some(ResultType::Explain(result::ExplainResult { result: query.explain() }))
+        }
         StreamingQueryAct::Exception => {
             let failure = query.exception();
             Some(ResultType::Exception(match failure {
@@ -84,8 +86,7 @@ pub(super) async fn query(
             Some(ResultType::AwaitTermination(result::AwaitTerminationResult { terminated }))
         }
     };
-    let answer =
-        proto::StreamingQueryCommandResult { query_id: Some(instance_id(&query)), result_type: answer };
+    let answer = proto::StreamingQueryCommandResult { query_id: Some(instance_id(&query)), result_type: answer };
     Ok(operation.answer(ResponseType::StreamingQueryCommandResult(answer)).await?)
 }
 
@@ -120,7 +121,9 @@ pub(super) async fn manager(
             Some(ResultType::ResetTerminated(true))
         }
         StreamingQueryManagerCommand::AddListener { .. } => {
-            return Err(SparkError::unsupported("listeners that run on the server, as clients before 4.0 add them").into());
+            return Err(
+                SparkError::unsupported("listeners that run on the server, as clients before 4.0 add them").into()
+            );
         }
         StreamingQueryManagerCommand::RemoveListener { .. } => Some(ResultType::RemoveListener(true)),
         StreamingQueryManagerCommand::ListListeners => {
@@ -139,16 +142,15 @@ pub(super) async fn listener_bus(session: &Arc<DoorSession>, operation: &Operati
         return Ok(());
     }
     let mut events = bus.add();
-    let added = proto::StreamingQueryListenerEventsResult { events: Vec::new(), listener_bus_listener_added: Some(true) };
+    let added =
+        proto::StreamingQueryListenerEventsResult { events: Vec::new(), listener_bus_listener_added: Some(true) };
     operation.answer(ResponseType::StreamingQueryListenerEventsResult(added)).await?;
     while let Some(event) = events.recv().await {
         // The kinds have the numbers of the protocol.
         let event_type = event.kind as i32;
         let event = proto::StreamingQueryListenerEvent { event_json: event.json, event_type };
-        let events = proto::StreamingQueryListenerEventsResult {
-            events: vec![event],
-            listener_bus_listener_added: None,
-        };
+        let events =
+            proto::StreamingQueryListenerEventsResult { events: vec![event], listener_bus_listener_added: None };
         operation.answer(ResponseType::StreamingQueryListenerEventsResult(events)).await?;
     }
     Ok(())

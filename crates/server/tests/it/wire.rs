@@ -24,6 +24,7 @@ pub(crate) fn config(folder: &std::path::Path, more: &[(&str, &str)]) -> BrokerC
     let mut overrides = vec![
         ("listeners".to_owned(), "PLAINTEXT://localhost:0,CONTROLLER://localhost:0".to_owned()),
         ("log.dirs".to_owned(), folder.join("log").display().to_string()),
+        ("spark.connect.grpc.binding.port".to_owned(), String::new()),
     ];
     overrides.extend(more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
     BrokerConfig::from_properties(None, overrides).unwrap()
