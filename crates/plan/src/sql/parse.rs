@@ -197,9 +197,27 @@ fn as_spark(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             Token::Mul => star_of_struct(&mut out),
             _ => {}
         }
+        // `exists(` is a function unless a query follows.
+        if let Token::Word(word) = &token.token
+            && word.quote_style.is_none()
+            && !matches!(word.keyword, Keyword::SELECT | Keyword::WITH | Keyword::VALUES | Keyword::TABLE)
+        {
+            exists_of_array(&mut out);
+        }
         out.push(token);
     }
     out
+}
+
+fn exists_of_array(tokens: &mut [TokenWithSpan]) {
+    let mut before =
+        tokens.iter_mut().rev().map(|token| &mut token.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+    if matches!(before.next(), Some(Token::LParen))
+        && let Some(Token::Word(word)) = before.next()
+        && word.keyword == Keyword::EXISTS
+    {
+        word.keyword = Keyword::NoKeyword;
+    }
 }
 
 /// Before the star of `struct(*)` or `struct(a.*)`: as a function it may have one, as a struct literal not.
