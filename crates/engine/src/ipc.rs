@@ -5,7 +5,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{Stream, TryStreamExt, stream};
 
 use crate::limits::{CLIENT_CHUNK_BYTES, CLIENT_CHUNK_ROWS_MAX};
 use crate::{Execution, SparkError};
