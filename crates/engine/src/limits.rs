@@ -52,7 +52,7 @@ pub const WORKER_TEXT_BYTES_MAX: usize = 16 << 20;
 pub const WORKER_START_SECONDS_MAX: u64 = 120;
 
 /// Rows of a foreachBatch frame that are kept for its second action; a larger frame is computed anew each time.
-pub const FOREACH_BATCH_KEPT_BYTES_MAX: usize = 256 << 20;
+pub const FOREACH_BATCH_KEPT_BYTES_MAX: usize = 96 << 20;
 
 /// Bytes of encoded rows after which a Delta file is closed and the next one begun; a file is built in memory.
 pub const DELTA_FILE_BYTES_TARGET: usize = 128 * 1024 * 1024;

@@ -252,14 +252,3 @@ fn vertical_text(cells: &Cells) -> String {
     }
     out
 }
-
-/// Batches as `show()` prints them.
-pub(crate) fn table(
-    _schema: &arrow::datatypes::Schema,
-    _batches: &[arrow::array::RecordBatch],
-    _rows: usize,
-    _truncate: usize,
-    _session: &Session,
-) -> Result<String, SparkError> {
-    Err(SparkError::unsupported("show"))
-}

@@ -91,13 +91,14 @@ pub struct OffsetSeqMetadata {
 }
 
 /// The settings that Spark pins in the offset log, with their defaults, in its order.
-pub const PINNED_CONFS: [(&str, &str); 9] = [
+pub const PINNED_CONFS: [(&str, &str); 10] = [
     (
         "spark.sql.streaming.stateStore.providerClass",
         "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider",
     ),
     ("spark.sql.streaming.join.stateFormatVersion", "2"),
     ("spark.sql.streaming.stateStore.compression.codec", "lz4"),
+    ("spark.sql.optimizer.pruneFiltersCanPruneStreamingSubplan", "false"),
     ("spark.sql.streaming.stateStore.rocksdb.formatVersion", "5"),
     ("spark.sql.streaming.statefulOperator.useStrictDistribution", "true"),
     ("spark.sql.streaming.flatMapGroupsWithState.stateFormatVersion", "2"),

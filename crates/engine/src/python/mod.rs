@@ -5,3 +5,6 @@ mod wire;
 mod worker;
 
 pub use worker::{BatchWorker, WorkerSetup};
+
+#[cfg(test)]
+mod tests;

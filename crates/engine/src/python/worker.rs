@@ -100,7 +100,10 @@ fn names_session(version: &str) -> bool {
 impl BatchWorker {
     /// Starts the process, gives it the function and waits until it is ready.
     pub async fn start(setup: WorkerSetup) -> Result<Self, SparkError> {
-        let python = python();
+        Self::start_with(python(), setup).await
+    }
+
+    pub(super) async fn start_with(python: OsString, setup: WorkerSetup) -> Result<Self, SparkError> {
         let (version, folder) = probe(&python).await?;
         let limit = Duration::from_secs(WORKER_START_SECONDS_MAX);
         tokio::time::timeout(limit, Self::launch(python, &version, &folder, setup))

@@ -9,7 +9,6 @@ mod handle;
 mod listeners;
 mod manager;
 mod start;
-mod table;
 
 pub use checkpoint::CheckpointStore;
 pub use handle::{QueryFailure, StreamingQuery};
@@ -18,7 +17,9 @@ pub use manager::QueryManager;
 pub use start::{Started, start};
 
 pub(crate) use checkpoint::{checkpoint_unreadable, local_path};
-pub(crate) use table::resolved_table;
+
+#[cfg(test)]
+mod tests;
 
 /// Milliseconds since the epoch by the machine's clock.
 pub(crate) fn now_ms() -> i64 {

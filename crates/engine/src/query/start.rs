@@ -95,7 +95,13 @@ pub(crate) async fn start_resolved(
         temporary,
         fault,
     };
-    tokio::spawn(driver.run());
+    let watched = Arc::clone(&query);
+    tokio::spawn(async move {
+        // Whoever waits for the query must hear of its end even if its task broke.
+        if let Err(broken) = tokio::spawn(driver.run()).await {
+            watched.end(Some(SparkError::internal(format!("the task of the query ended: {broken}"))));
+        }
+    });
     Ok(Started { query, event_json })
 }
 

@@ -36,6 +36,19 @@ pub async fn relation(session: &Session, relation: &Relation) -> Result<Resolved
     resolver.relation(relation, &Names::default(), 0).await
 }
 
+/// A table as a relation, for views that come from no plan of the user's; `names` are the columns' names, which may be any.
+pub(crate) fn table(
+    session: &Session,
+    table: Arc<dyn datafusion::catalog::TableProvider>,
+    names: &[String],
+) -> Result<Resolved, SparkError> {
+    let mut rows = Resolver::new(session)?.table_rows(table)?;
+    for (column, name) in rows.columns.iter_mut().zip(names) {
+        column.name.clone_from(name);
+    }
+    Ok(rows)
+}
+
 /// Named relations in reach: `WITH name AS (..)`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names {

@@ -46,8 +46,9 @@ impl MicroBatchSink for Console {
                 shown.push(part);
             }
         }
-        let schema = batch.rows.arrow_schema();
-        let table = crate::show::table(&schema, &shown, self.rows, self.truncate, batch.session)?;
+        let names: Vec<String> = batch.rows.columns.iter().map(|c| c.name.clone()).collect();
+        let zone = batch.session.conf().time_zone_name();
+        let table = crate::show::show_batches(&shown, &names, self.rows, self.truncate, &zone)?;
         let line = "-------------------------------------------";
         println!("{line}\nBatch: {}\n{line}\n{table}", batch.id);
         Ok(Some(total as i64))

@@ -2,11 +2,14 @@
 //! batch's number. The function's actions come back to the server as plans over that id.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use andiron_plan::spec::WriteStreamStart;
 use async_trait::async_trait;
 
+use super::kept::KeptRows;
 use super::{Batch, MicroBatchSink};
+use crate::limits::FOREACH_BATCH_KEPT_BYTES_MAX;
 use crate::python::{BatchWorker, WorkerSetup};
 use crate::{Session, SparkError};
 
@@ -14,6 +17,8 @@ pub(super) struct ForeachBatch {
     worker: BatchWorker,
     /// From PySpark 4.3 on the function runs in a copy of the session, made at the query's start.
     copy: Option<Arc<Session>>,
+    /// A frame of this query was too large to be kept: the next ones are not tried.
+    too_large: Arc<AtomicBool>,
 }
 
 impl ForeachBatch {
@@ -40,7 +45,7 @@ impl ForeachBatch {
             session.engine().clone_session(session, &id)
         });
         tracing::debug!(query = query_id, pid = worker.pid(), "foreachBatch worker is ready");
-        Ok(Self { worker, copy })
+        Ok(Self { worker, copy, too_large: Arc::default() })
     }
 }
 
@@ -53,7 +58,12 @@ impl MicroBatchSink for ForeachBatch {
     async fn add_batch(&mut self, batch: &Batch<'_>) -> Result<Option<i64>, SparkError> {
         let session = self.copy.as_ref().unwrap_or(batch.session);
         let frame = uuid::Uuid::new_v4().to_string();
-        session.catalog().remember(&frame, batch.rows.clone())?;
+        let rows = if self.too_large.load(Ordering::Relaxed) {
+            batch.rows.clone()
+        } else {
+            KeptRows::relation(session, batch.rows, FOREACH_BATCH_KEPT_BYTES_MAX, Arc::clone(&self.too_large))?
+        };
+        session.catalog().remember(&frame, rows)?;
         // The frame goes with the batch, also when the query is stopped in its midst.
         let _forget = Forget { session, frame: &frame };
         self.worker.call(&frame, batch.id, self.copy.as_ref().map(|s| s.id())).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use andiron_plan::spec::WriteStreamStart;
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session as DataFusionSession, TableProvider};
 use datafusion::common::Result as DataFusionResult;
@@ -62,8 +62,17 @@ impl Memory {
                 "queryName must be specified for memory sink",
             ));
         }
-        let kept = Arc::new(Kept { schema: rows.arrow_schema(), batches: RwLock::default() });
-        let view = crate::query::resolved_table(&start.query_name, Arc::clone(&kept) as Arc<dyn TableProvider>)?;
+        let names: Vec<String> = rows.columns.iter().map(|c| c.name.clone()).collect();
+        // Two columns may have one name, which a table must not: they are numbered until the view names them.
+        let fields = rows
+            .arrow_schema()
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(i, f)| f.as_ref().clone().with_name(format!("c{i}")))
+            .collect::<Vec<_>>();
+        let kept = Arc::new(Kept { schema: Arc::new(Schema::new(fields)), batches: RwLock::default() });
+        let view = crate::resolve::table(session, Arc::clone(&kept) as Arc<dyn TableProvider>, &names)?;
         session.catalog().create_view(&start.query_name, view, true)?;
         Ok(Self { kept, bytes: 0 })
     }

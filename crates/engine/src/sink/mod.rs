@@ -14,6 +14,7 @@ mod console;
 mod delta;
 mod foreach_batch;
 pub mod kafka;
+mod kept;
 mod memory;
 mod noop;
 mod parquet;
@@ -111,8 +112,10 @@ pub(crate) async fn make(
         SinkKind::Noop => Box::new(noop::Noop),
         SinkKind::Memory => Box::new(memory::Memory::new(session, start, rows)?),
         SinkKind::Kafka => Box::new(kafka::KafkaSink::new(session, options, rows)?),
-        SinkKind::Delta => Box::new(delta::DeltaSink::new(path(start, &options)?, options, start)?),
-        SinkKind::Parquet => Box::new(parquet::ParquetSink::new(&path(start, &options)?, options, start).await?),
+        SinkKind::Delta => Box::new(delta::DeltaSink::new(path(session, start, &options)?, options, start)?),
+        SinkKind::Parquet => {
+            Box::new(parquet::ParquetSink::new(&path(session, start, &options)?, options, start).await?)
+        }
         SinkKind::ForeachBatch => Box::new(foreach_batch::ForeachBatch::start(session, start, query_id).await?),
     })
 }
@@ -125,11 +128,11 @@ fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Spa
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect::<Result<_, _>>()?, &options)?)
 }
 
-/// `start(path)`, else the option.
-fn path(start: &WriteStreamStart, options: &Options) -> Result<String, SparkError> {
+/// `start(path)`, a table's place, else the option.
+fn path(session: &Session, start: &WriteStreamStart, options: &Options) -> Result<String, SparkError> {
     match &start.target {
         StreamTarget::Path(path) if !path.is_empty() => Ok(path.clone()),
-        StreamTarget::Table(name) => Err(SparkError::unsupported(format!("writeStream.toTable({name:?})"))),
+        StreamTarget::Table(name) => Ok(session.table_path(name.last().map_or("", String::as_str))),
         StreamTarget::Path(_) | StreamTarget::None => options
             .get("path")
             .map(str::to_owned)

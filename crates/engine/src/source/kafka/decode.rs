@@ -377,3 +377,7 @@ fn push_headers(list: &mut ListBuilder<StructBuilder>, headers: Headers<'_>) -> 
     list.append(true);
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

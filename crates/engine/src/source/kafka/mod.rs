@@ -27,6 +27,8 @@ use crate::{Engine, Exception, Session, SparkError};
 
 pub mod access;
 pub mod decode;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod scan;
 
 pub use access::{KafkaAccess, KafkaConnector, RunStream, Sockets};

@@ -16,6 +16,7 @@ use datafusion::datasource::TableType;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
@@ -88,6 +89,10 @@ impl TableProvider for KafkaTable {
             }
             None => (Column::ALL[..full.fields().len()].to_vec(), full),
         };
+        if self.ranges.is_empty() {
+            // Operators expect at least one partition.
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         Ok(Arc::new(KafkaScan::new(
             self.reading.clone(),
             Arc::clone(&self.ranges),
