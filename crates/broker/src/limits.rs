@@ -18,6 +18,9 @@ pub(crate) const LOG_THREADS_MAX: usize = 8;
 /// Fewer logs than this are not worth a thread.
 pub(crate) const LOGS_PER_THREAD_MIN: usize = 4;
 
+/// Directories of deleted logs that are removed in one round of housekeeping.
+pub(crate) const DELETIONS_PER_ROUND_MAX: usize = 16;
+
 /// How much of a machine's log is read at a time when it is replayed.
 pub(crate) const REPLAY_STEP_BYTES: usize = 1024 * 1024;
 

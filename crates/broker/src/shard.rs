@@ -96,6 +96,8 @@ struct Core {
     replica: Partition<Token>,
     readers: Vec<Weak<DelayedFetch>>,
     hosted: Option<Weak<dyn Hosted>>,
+    /// Whether there is anything that a clean end has to bring to the disk.
+    touched: bool,
 }
 
 /// What is left to do after a step, without the lock.
@@ -169,8 +171,9 @@ impl Core {
 }
 
 impl Shard {
-    /// A partition whose log has been opened; it leads nothing yet. Without a queue nothing waits for fdatasync.
-    pub(crate) fn new(log: Log, replica: Partition<Token>, syncs: Option<Arc<SyncQueue>>) -> Arc<Shard> {
+    /// A partition whose log has been opened; it leads nothing yet. Without a queue nothing waits for fdatasync. A log that is
+    /// not `touched` lies on the disk as a clean end left it, or is new and empty.
+    pub(crate) fn new(log: Log, replica: Partition<Token>, syncs: Option<Arc<SyncQueue>>, touched: bool) -> Arc<Shard> {
         let name = log.partition().clone();
         Arc::new(Shard {
             topic: name.topic,
@@ -179,7 +182,7 @@ impl Shard {
             appends: AtomicU32::new(0),
             gathered: AtomicU32::new(0),
             syncs,
-            core: Mutex::new(Core { log: Some(log), replica, readers: Vec::new(), hosted: None }),
+            core: Mutex::new(Core { log: Some(log), replica, readers: Vec::new(), hosted: None, touched }),
         })
     }
 
@@ -244,6 +247,7 @@ impl Shard {
             let Some(log) = core.log.as_mut() else { return Err(AppendRefused::Gone) };
             let appended = log.append_as_leader(batches, epoch, origin, now).map_err(AppendRefused::Log)?;
             let end = log.log_end_offset();
+            core.touched = true;
             core.step(now, Event::Appended { end, token }, &mut after);
             appended
         };
@@ -404,6 +408,7 @@ impl Shard {
     /// Moves the log's start up to `offset`.
     pub(crate) fn delete_records(&self, offset: i64) -> Result<i64, LogError> {
         let mut core = self.core.lock();
+        core.touched = true;
         match core.log.as_mut() {
             Some(log) => log.delete_records(offset),
             None => Ok(-1),
@@ -425,7 +430,9 @@ impl Shard {
         let high_watermark = core.replica.high_watermark();
         let Some(log) = core.log.as_mut() else { return Ok(None) };
         log.expire_producers(now);
-        log.delete_old_segments(high_watermark, now)
+        let deleted = log.delete_old_segments(high_watermark, now);
+        core.touched |= !matches!(deleted, Ok(None));
+        deleted
     }
 
     /// (recovery point, high watermark, log start), for the checkpoints.
@@ -437,9 +444,11 @@ impl Shard {
 
     /// Brings everything to the disk at the end of a run.
     pub(crate) fn close(&self) -> Result<(), LogError> {
-        match self.core.lock().log.as_mut() {
-            Some(log) => log.close_clean(),
-            None => Ok(()),
+        let mut core = self.core.lock();
+        let touched = core.touched;
+        match core.log.as_mut() {
+            Some(log) if touched => log.close_clean(),
+            _ => Ok(()),
         }
     }
 

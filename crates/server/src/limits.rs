@@ -18,8 +18,9 @@ pub(crate) const ACCEPT_RETRY_MS: u64 = 100;
 /// How often port 0 is tried anew when the port found is taken on another address.
 pub(crate) const PORT_TRIES_MAX: usize = 16;
 
-/// Threads that run fdatasync for partitions; each serves one partition at a time.
-pub(crate) const SYNC_THREADS: usize = 2;
+/// Threads that run fdatasync for partitions; each serves one partition at a time. They mostly wait, and the file system
+/// commits for several at once.
+pub(crate) const SYNC_THREADS: usize = 8;
 
 /// How long a drain waits for connections to end on their own.
 pub(crate) const DRAIN_MS_MAX: u64 = 300;

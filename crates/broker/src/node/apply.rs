@@ -157,6 +157,7 @@ impl Node {
         config: &LogConfig,
         now: i64,
     ) -> Result<Arc<Shard>, LogError> {
+        let known = self.house.lock().homes.contains_key(partition);
         let dir = self.dir_of(partition);
         let (recovery_point, log_start_offset, clean) = {
             let house = self.house.lock();
@@ -180,7 +181,7 @@ impl Node {
         let durability = if self.config.fsync { Durability::Synced } else { Durability::Appended };
         let replica = Replica::new(self.config.node_id, durability);
         let syncs = self.config.fsync.then(|| Arc::clone(&self.syncs));
-        Ok(Shard::new(log, replica, syncs))
+        Ok(Shard::new(log, replica, syncs, known && !clean))
     }
 
     /// Takes over who leads, and says whether it is this node.
@@ -223,25 +224,33 @@ impl Node {
 
     /// The topic is gone: its logs are marked, and their files removed a little later, when nobody reads them any more.
     fn retire(&self, entry: &TopicEntry, now: i64) {
-        let mut partitions = Vec::new();
-        for shard in entry.shards.iter().flatten() {
-            partitions.push((&*entry.name, shard.partition));
-            let Some(log) = shard.retire(now) else { continue };
-            let delay = log.config().file_delete_delay_ms;
-            match log.mark_deleted(Uuid::new_v4()) {
-                Ok(dir) => self.remove_later(dir, now + delay),
-                Err(error) => {
-                    tracing::error!(topic = %entry.name, partition = shard.partition, %error, "cannot delete the log")
-                }
+        let shards: Vec<&Arc<Shard>> = entry.shards.iter().flatten().collect();
+        let threads = shards.len().div_ceil(LOGS_PER_THREAD_MIN).clamp(1, LOG_THREADS_MAX);
+        let share = shards.len().div_ceil(threads).max(1);
+        std::thread::scope(|scope| {
+            for some in shards.chunks(share) {
+                scope.spawn(move || some.iter().for_each(|shard| self.retire_one(shard, now)));
             }
-            let mut house = self.house.lock();
-            let name = TopicPartition::new(&entry.name, shard.partition);
-            house.homes.remove(&name);
-            house.checkpoints.recovery_points.remove(&name);
-            house.checkpoints.high_watermarks.remove(&name);
-            house.checkpoints.log_starts.remove(&name);
-        }
+        });
+        let partitions: Vec<(&str, i32)> = shards.iter().map(|shard| (&*entry.name, shard.partition)).collect();
         self.coordinators.partitions_deleted(&partitions, now);
+    }
+
+    fn retire_one(&self, shard: &Shard, now: i64) {
+        let Some(log) = shard.retire(now) else { return };
+        let delay = log.config().file_delete_delay_ms;
+        match log.mark_deleted(Uuid::new_v4()) {
+            Ok(dir) => self.remove_later(dir, now + delay),
+            Err(error) => {
+                tracing::error!(topic = %shard.topic, partition = shard.partition, %error, "cannot delete the log");
+            }
+        }
+        let mut house = self.house.lock();
+        let name = TopicPartition::new(&shard.topic, shard.partition);
+        house.homes.remove(&name);
+        house.checkpoints.recovery_points.remove(&name);
+        house.checkpoints.high_watermarks.remove(&name);
+        house.checkpoints.log_starts.remove(&name);
     }
 
     fn remove_later(&self, dir: PathBuf, at: i64) {

@@ -11,7 +11,7 @@ use super::Node;
 use super::apply::Checkpoints;
 use super::metadata_log;
 use crate::config::BrokerConfig;
-use crate::limits::{LOG_THREADS_MAX, LOGS_PER_THREAD_MIN};
+use crate::limits::{DELETIONS_PER_ROUND_MAX, LOG_THREADS_MAX, LOGS_PER_THREAD_MIN};
 use crate::shard::Shard;
 
 /// What housekeeping remembers.
@@ -128,12 +128,14 @@ impl Node {
     fn remove_deleted(&self, now: i64) {
         let (dirs, files) = {
             let mut house = self.house.lock();
-            let (due, later) = std::mem::take(&mut house.deleted_dirs).into_iter().partition(|(at, _)| *at <= now);
+            let (mut due, mut later): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut house.deleted_dirs).into_iter().partition(|(at, _)| *at <= now);
+            // A few at a time: between them the node may be asked to stop.
+            later.extend(due.split_off(due.len().min(DELETIONS_PER_ROUND_MAX)));
             house.deleted_dirs = later;
             let (files, later) =
                 std::mem::take(&mut house.deleted_files).into_iter().partition(|files| files.remove_at <= now);
             house.deleted_files = later;
-            let due: Vec<(i64, PathBuf)> = due;
             let files: Vec<DeletedFiles> = files;
             (due, files)
         };
@@ -205,7 +207,6 @@ impl Node {
         });
         self.write_recovery_points();
         self.write_high_watermarks();
-        self.remove_deleted(i64::MAX);
         if !whole {
             return;
         }

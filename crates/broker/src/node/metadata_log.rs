@@ -146,7 +146,7 @@ fn lead(
 ) -> Result<Arc<Shard>, NodeError> {
     let durability = if config.fsync { Durability::Synced } else { Durability::Appended };
     let queue = config.fsync.then(|| Arc::clone(syncs));
-    let shard = Shard::new(log, Replica::new(config.node_id, durability), queue);
+    let shard = Shard::new(log, Replica::new(config.node_id, durability), queue, true);
     let me = vec![config.node_id];
     let leadership = Leadership { epoch, partition_epoch: 0, replicas: me.clone(), isr: me };
     let end = shard.log_end();
