@@ -247,8 +247,10 @@ impl Resolver<'_> {
         let (start, end) = if empty { (0, 0) } else { (start, end) };
         let step = if empty { 1 } else { step };
         let args = [number(start), number(end), number(step)];
-        #[allow(deprecated, reason = "the other way wants a session by reference that the resolver has not")]
-        let table = function.create_table_provider(&args)?;
+        // `call` without a session is an error in this DataFusion's range.
+        let state: &datafusion::execution::SessionState = &self.state;
+        let args = datafusion::catalog::TableFunctionArgs::new(&args, state);
+        let table = function.create_table_provider_with_args(args)?;
         let mut rows = self.table_rows(table)?;
         for c in &mut rows.columns {
             "id".clone_into(&mut c.name);
