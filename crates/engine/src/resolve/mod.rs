@@ -8,14 +8,18 @@ mod expression;
 mod joins;
 mod leaves;
 mod names;
+mod over_rows;
 mod project;
 mod reshape;
 mod scope;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use andiron_plan::spec::{Relation, RelationNode as Node};
+use andiron_plan::spec::{Relation, RelationNode as Node, SortOrder};
 use datafusion::common::DFSchema;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::{Filter, LogicalPlan, LogicalPlanBuilder, Partitioning, Repartition, Sort};
@@ -152,14 +156,20 @@ impl<'a> Resolver<'a> {
                 self.set_operation(left, right, *kind, *all, *by_name, *allow_missing_columns)
             }
             Node::Sort { input, order, is_global } => {
-                let mut input = self.relation(input, names, depth).await?;
+                let resolved = self.relation(input, names, depth).await?;
                 if !*is_global {
-                    return Ok(input);
+                    return Ok(resolved);
                 }
-                let scope = self.scope(&input);
-                let expr = order.iter().map(|o| scope.sort(o)).collect::<Result<Vec<_>, _>>()?;
-                input.plan = LogicalPlan::Sort(Sort { expr, input: Arc::new(input.plan), fetch: None });
-                Ok(input)
+                match (self.sorted(resolved, order), &input.node) {
+                    // What is not selected may still be sorted by.
+                    (Err(error), Node::Project { input: below, expressions })
+                        if error.class().is_some_and(|class| class.starts_with("UNRESOLVED_COLUMN")) =>
+                    {
+                        let below = self.relation(below, names, depth).await?;
+                        self.sorted_by_hidden(&below, expressions, order).map_err(|_| error)
+                    }
+                    (sorted, _) => sorted,
+                }
             }
             Node::Limit { input, limit } => {
                 let mut input = self.relation(input, names, depth).await?;
@@ -291,6 +301,13 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    fn sorted(&self, mut input: Resolved, order: &[SortOrder]) -> Result<Resolved, SparkError> {
+        let scope = self.scope(&input);
+        let expr = order.iter().map(|o| scope.sort(o)).collect::<Result<Vec<_>, _>>()?;
+        input.plan = LogicalPlan::Sort(Sort { expr, input: Arc::new(input.plan), fetch: None });
+        Ok(input)
+    }
+
     fn same_name(&self, a: &str, b: &str) -> bool {
         if self.case_sensitive { a == b } else { a.to_lowercase() == b.to_lowercase() }
     }
@@ -316,4 +333,9 @@ impl<'a> Resolver<'a> {
 /// All but the first `skip` rows, `fetch` of them at most.
 fn limited(plan: LogicalPlan, skip: usize, fetch: Option<usize>) -> Result<LogicalPlan, SparkError> {
     Ok(LogicalPlanBuilder::from(plan).limit(skip, fetch)?.build()?)
+}
+
+/// A table's rows as a resolved relation: for sources whose rows are there already.
+pub fn table(session: &Session, rows: Arc<dyn datafusion::catalog::TableProvider>) -> Result<Resolved, SparkError> {
+    Resolver::new(session)?.table_rows(rows)
 }

@@ -65,7 +65,7 @@ fn generator(expr: &spec::Expr) -> Option<(&spec::Function, Option<&[String]>)> 
 impl Resolver<'_> {
     /// A select list.
     pub(super) fn project(&self, input: Resolved, expressions: &[spec::Expr]) -> Result<Resolved, SparkError> {
-        if expressions.iter().any(super::calls::has_aggregate) {
+        if expressions.iter().any(super::over_rows::has_aggregate) {
             return self.aggregate_all(input, expressions);
         }
         if let Some(at) = expressions.iter().position(|e| generator(e).is_some()) {
@@ -176,6 +176,52 @@ impl Resolver<'_> {
         }
         let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
         Ok(Resolved { plan, columns })
+    }
+
+    /// A select list sorted by what it does not have: the columns are carried along and dropped afterwards.
+    pub(super) fn sorted_by_hidden(
+        &self,
+        below: &Resolved,
+        expressions: &[spec::Expr],
+        order: &[spec::SortOrder],
+    ) -> Result<Resolved, SparkError> {
+        let selected = self.project(below.clone(), expressions)?;
+        let scope = self.scope(below);
+        let mut items = Vec::new();
+        for expression in expressions {
+            items.extend(self.items(&scope, expression)?);
+        }
+        let shown = items.len();
+        let mut sorts = Vec::with_capacity(order.len());
+        for sort in order {
+            // The select list's own names come first, as in Spark.
+            let value = match self.scope(&selected).expr(&sort.child) {
+                Ok(_) => items.iter().find(|i| column_name(&sort.child) == i.name).map(|i| i.value.clone()),
+                Err(_) => None,
+            };
+            let value = match value {
+                Some(value) => value,
+                None => scope.expr(&sort.child)?,
+            };
+            sorts.push((items.len(), sort.ascending, sort.nulls_first));
+            items.push(Item::new("", value));
+        }
+        let mut carried = self.projection(below.plan.clone(), items)?;
+        let expr = sorts
+            .into_iter()
+            .map(|(at, asc, nulls_first)| datafusion::logical_expr::expr::Sort {
+                expr: column(&carried.columns[at].internal),
+                asc,
+                nulls_first,
+            })
+            .collect();
+        carried.plan =
+            LogicalPlan::Sort(datafusion::logical_expr::Sort { expr, input: Arc::new(carried.plan), fetch: None });
+        let kept = carried.columns[..shown].to_vec();
+        let scope = self.scope(&carried);
+        let items =
+            kept.iter().map(|c| Ok(Item::kept(c, scope.type_of(c)?))).collect::<Result<Vec<_>, SparkError>>()?;
+        self.projection(carried.plan.clone(), items)
     }
 
     /// A select list with a generator in it.
