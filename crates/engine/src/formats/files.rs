@@ -126,9 +126,11 @@ impl SourceFormat for Files {
                 context.read_parquet(files, options).await?
             }
             Kind::Json => {
-                let mut options = ListingJsonOptions::default();
-                options.schema = schema.as_deref();
-                options.file_extension = &extension;
+                let options = ListingJsonOptions {
+                    schema: schema.as_deref(),
+                    file_extension: &extension,
+                    ..ListingJsonOptions::default()
+                };
                 context.read_json(files, options).await?
             }
             Kind::Csv => {

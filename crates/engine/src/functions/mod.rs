@@ -12,6 +12,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 
 use crate::Engine;
@@ -36,11 +37,16 @@ pub(crate) fn context(engine: &Engine) -> SessionContext {
             RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes))).build_arc().ok()
         })
         .unwrap_or_default();
+    // Two of DataFusion's rules push the access of a field into the projection that makes the struct. There it would repeat
+    // `from_json` for every field, so they are left out.
+    let mut rules = Optimizer::new().rules;
+    rules.retain(|rule| !matches!(rule.name(), "extract_leaf_expressions" | "push_down_leaf_projections"));
+    rules.push(Arc::new(prune::PruneJsonFields));
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_optimizer_rule(Arc::new(prune::PruneJsonFields))
+        .with_optimizer_rules(rules)
         .build();
     let mut context = SessionContext::new_with_state(state);
     // Spark's functions take the place of DataFusion's of the same name. Registering fails for nobody but a read-only registry.

@@ -72,7 +72,7 @@ impl Resolver<'_> {
             _ => key_exprs,
         };
         let found = aggregates.into_inner().found;
-        let calls: Vec<Expr> = found.iter().map(|(expr, name)| expr.clone().alias(name)).collect();
+        let calls: Vec<Expr> = found.iter().map(|(expr, name, _)| expr.clone().alias(name)).collect();
         let mut plan = if group_exprs.is_empty() && calls.is_empty() {
             // A select list without any aggregate function after all.
             return Err(SparkError::internal("an aggregation without keys and functions"));

@@ -74,10 +74,11 @@ impl Scope<'_> {
         };
         let expr = self.plain().aggregate_expr(call, name, whole)?;
         let data_type = self.typed(expr.clone())?.data_type;
-        let known = aggregates.borrow().found.iter().find(|(known, _)| *known == expr).map(|(_, name)| name.clone());
+        let known =
+            aggregates.borrow().found.iter().find(|(known, ..)| *known == expr).map(|(_, name, _)| name.clone());
         let internal = known.unwrap_or_else(|| {
             let internal = fresh();
-            aggregates.borrow_mut().found.push((expr, internal.clone()));
+            aggregates.borrow_mut().found.push((expr, internal.clone(), data_type.clone()));
             internal
         });
         Ok(Typed { expr: column(&internal), data_type })

@@ -108,13 +108,11 @@ impl Resolver<'_> {
             }
             spec::Expr::Attribute { name, plan_id, .. } => {
                 let (value, of) = scope.attribute(name, *plan_id)?;
+                // A column or field is called as it was asked for, whatever its own case.
+                let asked = column_name(expression);
                 Ok(vec![match of {
-                    Some(of) => Item { value, ..Item::kept(of, DataType::Null) },
-                    // A field is named as the struct has it, however it was asked for.
-                    None => {
-                        let own = field_name(&value.expr).unwrap_or_else(|| column_name(expression));
-                        Item::new(own, value)
-                    }
+                    Some(of) => Item { value, name: asked, ..Item::kept(of, DataType::Null) },
+                    None => Item::new(asked, value),
                 }])
             }
             spec::Expr::Alias { expr, names, metadata } => {
@@ -459,17 +457,6 @@ impl Resolver<'_> {
 
 fn parse_metadata(text: &str) -> Result<andiron_plan::types::Metadata, SparkError> {
     serde_json::from_str(text).map_err(|e| SparkError::illegal_argument(format!("Metadata is no JSON object: {e}")))
-}
-
-/// The last field that a chain of accesses reads.
-fn field_name(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::ScalarFunction(f) if f.func.name() == "get_field" => match f.args.last()? {
-            Expr::Literal(value, _) => value.try_as_str().flatten().map(str::to_owned),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 fn collect_windows(expr: &Expr, windows: &mut Vec<Expr>) -> Result<(), SparkError> {

@@ -1,9 +1,10 @@
 //! What a name can mean at one place of a plan, and how a value there is typed.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::datatypes::{DataType, Fields};
+use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable};
@@ -90,7 +91,7 @@ pub(crate) fn is_bytes(data_type: &DataType) -> bool {
 /// Aggregate functions found in a select list: each with the column that holds its result.
 #[derive(Debug, Default)]
 pub(crate) struct Aggregates {
-    pub(crate) found: Vec<(Expr, String)>,
+    pub(crate) found: Vec<(Expr, String, DataType)>,
 }
 
 /// Where an expression is resolved.
@@ -116,7 +117,17 @@ impl Scope<'_> {
 
     /// An expression with the type that DataFusion gives it.
     pub(crate) fn typed(&self, expr: Expr) -> Result<Typed, SparkError> {
-        let data_type = expr.get_type(self.schema)?;
+        let gathered = self.aggregates.map(|a| a.borrow()).filter(|a| !a.found.is_empty());
+        let data_type = match gathered {
+            // Results of aggregate functions are columns that the input does not have.
+            Some(gathered) => {
+                let results = gathered.found.iter().map(|(_, name, of)| Field::new(name, of.clone(), true));
+                let own = self.schema.fields().iter().map(|f| f.as_ref().clone());
+                let all = own.chain(results).map(Arc::new).collect::<Fields>();
+                expr.get_type(&DFSchema::from_unqualified_fields(all, std::collections::HashMap::new())?)?
+            }
+            None => expr.get_type(self.schema)?,
+        };
         Ok(Typed { expr, data_type })
     }
 

@@ -297,7 +297,7 @@ async fn a_parsed_column_is_opened_and_only_what_is_used_is_read() {
     let one: Relation =
         RelationNode::Filter { input: Box::new(select(data, &["data.B", "data.a"])), condition: expr("a is not null") }
             .into();
-    assert_eq!(names(&session, &one).await, ["b", "a"]);
+    assert_eq!(names(&session, &one).await, ["B", "a"]);
     assert_eq!(rows(&session, &one).await.unwrap(), ["x|1"]);
     let resolved = session.resolve(&one).await.unwrap();
     let optimized = session.context().state().optimize(&resolved.plan).unwrap().display_indent().to_string();
@@ -334,6 +334,6 @@ async fn views_show_and_the_schema_tree() {
     let tree = session.tree_string(&query("select * from people"), None).await.unwrap();
     assert_eq!(
         tree,
-        "root\n |-- id: integer (nullable = true)\n |-- name: string (nullable = true)\n |-- score: double (nullable = true)\n"
+        "root\n |-- id: integer (nullable = false)\n |-- name: string (nullable = true)\n |-- score: double (nullable = true)\n"
     );
 }
