@@ -26,6 +26,14 @@ def java():
         pytest.skip(str(why), allow_module_level=True)
 
 
+@pytest.fixture
+def kafka(tmp_path):
+    """Apache Kafka on a folder of its own, stopped when the case ends."""
+    server = ApacheKafka(tmp_path / "data")
+    yield server
+    server.stop()
+
+
 def create(bootstrap, topic, partitions=1, **config):
     admin = AdminClient({"bootstrap.servers": bootstrap})  # its futures die with it
     admin.create_topics([NewTopic(topic, partitions, config=config)])[topic].result()
@@ -128,9 +136,9 @@ def test_dump_log_finds_every_batch_valid(start):
     assert "producerId: " in out, out
 
 
-def test_a_folder_of_apache_kafka_opens_here_and_goes_back(start, tmp_path):
+def test_a_folder_of_apache_kafka_opens_here_and_goes_back(kafka, start, tmp_path):
     """Every record, every committed offset; the original finds neither a stray partition nor anything to recover."""
-    kafka = ApacheKafka(tmp_path / "data").start()
+    kafka.start()
     fill(kafka.bootstrap, "moved")
     commit(kafka.bootstrap, "movers", "moved")
     want, offsets = everything(kafka.bootstrap, "moved"), committed(kafka.bootstrap, "movers", "moved")
