@@ -39,7 +39,7 @@ class Andiron:
             if found := re.match(r"PLAINTEXT listens on (\S+:\d+)", line):
                 self.bootstrap = found[1]
             if found := re.match(r"Spark Connect listens on (\S+:\d+)", line):
-                self.remote = f"sc://{found[1]}"
+                self.remote = f"sc://{found[1].replace('*', 'localhost')}"
             if self.bootstrap and (self.remote or not wants_remote):
                 return self
         self.process.wait()
