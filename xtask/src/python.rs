@@ -46,9 +46,11 @@ pub fn cache() -> anyhow::Result<PathBuf> {
 /// Builds the `andiron` binary and returns where it is.
 pub fn andiron(release: bool) -> anyhow::Result<PathBuf> {
     crate::setup::protoc()?;
-    let arguments: &[&str] =
-        if release { &["build", "--release", "-p", "andiron-cli"] } else { &["build", "-p", "andiron-cli"] };
-    crate::verify::cargo("the andiron binary", arguments)?;
+    if release {
+        crate::verify::cargo("the andiron binary", &["build", "--release", "-p", "andiron-cli"])?;
+    } else {
+        crate::verify::cargo("the andiron binary", &[&["build"], &crate::verify::EVERYTHING[..]].concat())?;
+    }
     let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec()?;
     let profile = if release { "release" } else { "debug" };
     Ok(Path::new(metadata.target_directory.as_str()).join(profile).join("andiron"))
