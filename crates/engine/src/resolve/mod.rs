@@ -334,8 +334,3 @@ impl<'a> Resolver<'a> {
 fn limited(plan: LogicalPlan, skip: usize, fetch: Option<usize>) -> Result<LogicalPlan, SparkError> {
     Ok(LogicalPlanBuilder::from(plan).limit(skip, fetch)?.build()?)
 }
-
-/// A table's rows as a resolved relation: for sources whose rows are there already.
-pub fn table(session: &Session, rows: Arc<dyn datafusion::catalog::TableProvider>) -> Result<Resolved, SparkError> {
-    Resolver::new(session)?.table_rows(rows)
-}
