@@ -461,7 +461,7 @@ impl From<andiron_plan::PlanError> for SparkError {
             PlanError::Syntax { .. } | PlanError::DataType { .. } | PlanError::TypedLiteral { .. } => Exception::Parse,
             PlanError::JsonDataType { .. } | PlanError::AttributeName { .. } | PlanError::UnboundParameter { .. } => {
                 Exception::Analysis
-            },
+            }
         };
         let class = error.error_class();
         // `Display` of a plan's error carries class and state, which are fields here.

@@ -266,7 +266,12 @@ impl Scope<'_> {
         Ok(Options::new(pairs))
     }
 
-    fn json_to_value(&self, value: &spec::Expr, schema: &spec::Expr, options: &[spec::Expr]) -> Result<Typed, SparkError> {
+    fn json_to_value(
+        &self,
+        value: &spec::Expr,
+        schema: &spec::Expr,
+        options: &[spec::Expr],
+    ) -> Result<Typed, SparkError> {
         let value = self.expr(value)?;
         let schema = self.expr(schema)?;
         let Some(text) = schema.as_text() else {

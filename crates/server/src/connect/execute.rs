@@ -9,7 +9,9 @@ use andiron_plan::{
 };
 use bytes::Bytes;
 use futures::StreamExt;
-use spark_connect_proto::{self as proto, execute_plan_response as answer, execute_plan_response::ResponseType, plan};
+use spark_connect_proto::{
+    self as proto, execute_plan_response as answer, execute_plan_response::ResponseType, expression, plan,
+};
 
 use super::{
     errors::{canceled, invalid_plan, schema_message},
@@ -122,7 +124,17 @@ async fn run_command(
         Command::StreamingQuery(command) => streaming::query(session, operation, &command).await,
         Command::StreamingQueryManager(command) => streaming::manager(session, operation, &command).await,
         Command::StreamingListenerBus { add } => streaming::listener_bus(session, operation, add).await,
-        Command::MlCleanCache => Ok(()),
+        Command::MlCleanCache => {
+            // How many were removed. A client that ends sends this last and reads one answer; were ResultComplete that one,
+            // the stream's end would reach it while its interpreter winds down, where gRPC's Python can wait for ever.
+            let none = expression::Literal {
+                literal_type: Some(expression::literal::LiteralType::Integer(0)),
+                ..Default::default()
+            };
+            let result =
+                proto::MlCommandResult { result_type: Some(proto::ml_command_result::ResultType::Param(none)) };
+            Ok(operation.answer(ResponseType::MlCommandResult(result)).await?)
+        }
         Command::GetResources => {
             let none = proto::GetResourcesCommandResult::default();
             Ok(operation.answer(ResponseType::GetResourcesCommandResult(none)).await?)

@@ -117,8 +117,13 @@ impl Operation {
                     return Err(Ended);
                 }
                 if answers.unsent_bytes == 0 || answers.unsent_bytes + bytes <= UNSENT_BYTES_MAX {
+                    let is_last = matches!(response.response_type, Some(ResponseType::ResultComplete(_)));
                     answers.unsent_bytes += bytes;
                     answers.kept.push_back((bytes, response));
+                    if is_last {
+                        // With the last answer in one step, so that the end of the stream leaves with it.
+                        answers.end = Some(Ok(()));
+                    }
                     break;
                 }
                 changed.mark_unchanged();
