@@ -91,7 +91,7 @@ async fn into_delta(rows: usize, batches: Vec<ArrayRef>) -> Result<(), Box<dyn E
         partitions[i % 3].push(batch);
     }
     let table = datafusion::datasource::MemTable::try_new(column, partitions)?;
-    let resolved = andiron_engine::resolve::table(&session, Arc::new(table))?;
+    let resolved = andiron_engine::resolve::table(&session, Arc::new(table), &[])?;
     session.catalog().remember("batch", resolved)?;
     let folder = std::env::temp_dir().join(format!("andiron-bench-{}", std::process::id()));
     let parsed = format!("from_json(cast(value as string), '{SCHEMA}') as data");

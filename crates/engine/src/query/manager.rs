@@ -109,7 +109,7 @@ impl QueryManager {
         let failed = query.exception().is_some();
         self.terminated.send_if_modified(|last| {
             // A failure is kept until somebody has seen it.
-            let replace = failed || !last.as_ref().is_some_and(|q| q.exception().is_some());
+            let replace = failed || last.as_ref().is_none_or(|q| q.exception().is_none());
             if replace {
                 *last = Some(Arc::clone(query));
             }

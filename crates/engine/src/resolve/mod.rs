@@ -40,8 +40,9 @@ pub async fn relation(session: &Session, relation: &Relation) -> Result<Resolved
     resolver.relation(relation, &Names::default(), 0).await
 }
 
-/// A table as a relation, for views that come from no plan of the user's; `names` are the columns' names, which may be any.
-pub(crate) fn table(
+/// A table as a relation, for views that come from no plan of the user's; `names` are the columns' names, which may be
+/// any; those left out keep the table's.
+pub fn table(
     session: &Session,
     table: Arc<dyn datafusion::catalog::TableProvider>,
     names: &[String],

@@ -19,11 +19,14 @@ use parking_lot::Mutex;
 use super::access::{KafkaAccess, KafkaConnector, RunStream};
 use crate::SparkError;
 
+/// Timestamp, key, value.
+type Kept = (i64, Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// Records of a partition, the first of them at `start`.
 #[derive(Debug, Default, Clone)]
 struct Partition {
     start: i64,
-    records: Vec<(i64, Option<Vec<u8>>, Option<Vec<u8>>)>,
+    records: Vec<Kept>,
 }
 
 impl Partition {
