@@ -53,11 +53,15 @@ pub fn fix() -> anyhow::Result<()> {
 /// Runs cargo with these arguments, named in the output by `what`.
 pub fn cargo(what: &str, arguments: &[&str]) -> anyhow::Result<()> {
     println!("== {what}: cargo {}", arguments.join(" "));
-    let status = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
-        .args(arguments)
-        .current_dir(crate::tidy::root()?)
-        .status()
-        .context("starting cargo")?;
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    // What cargo said of xtask is not true of what is built now: the build script of ring looks at it, and would be run
+    // anew, with all that stands on it, DataFusion included, each time cargo is called by hand in between.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| name.to_string_lossy().starts_with(own)) {
+            command.env_remove(name);
+        }
+    }
+    let status = command.args(arguments).current_dir(crate::tidy::root()?).status().context("starting cargo")?;
     if !status.success() {
         bail!("{what} failed: cargo {}", arguments.join(" "));
     }
