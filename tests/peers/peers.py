@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+from server import free_port
+
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("ANDIRON_CACHE", pathlib.Path.home() / ".cache/andiron")) / "peers"
 LOGGING = """status=error
@@ -62,12 +64,6 @@ def tool(java_class, *arguments, stdin=None, timeout=120):
     done = subprocess.run(tool_command(java_class, *arguments), input=stdin, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, f"{java_class} {arguments}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_for_port(port, process, seconds=60):
