@@ -28,15 +28,12 @@ pub(super) fn alter_incrementally(
     let mut records = Vec::new();
     let mut responses = Vec::new();
     let keys = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_str()));
-    let twice = twice(keys);
-    let mut told = BTreeSet::new();
+    let mut repeated = Repeated::of(keys);
     for asked in &request.resources {
         let key = (asked.resource_type, asked.resource_name.as_str());
-        let outcome = if twice.contains(&key) {
-            if !told.insert(key) {
-                continue;
-            }
-            Err((ErrorCode::InvalidRequest, Some("Each resource must appear at most once.".to_string())))
+        let outcome = if let Some(answer) = repeated.answer(key) {
+            let Some(refusal) = answer else { continue };
+            Err(refusal)
         } else {
             let resource = Resource::new(ResourceKind(key.0), key.1);
             change_one(image, config, &resource, &asked.configs)
@@ -63,15 +60,12 @@ pub(super) fn alter(
     let mut records = Vec::new();
     let mut responses = Vec::new();
     let keys = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_str()));
-    let twice = twice(keys);
-    let mut told = BTreeSet::new();
+    let mut repeated = Repeated::of(keys);
     for asked in &request.resources {
         let key = (asked.resource_type, asked.resource_name.as_str());
-        let outcome = if twice.contains(&key) {
-            if !told.insert(key) {
-                continue;
-            }
-            Err((ErrorCode::InvalidRequest, Some("Each resource must appear at most once.".to_string())))
+        let outcome = if let Some(answer) = repeated.answer(key) {
+            let Some(refusal) = answer else { continue };
+            Err(refusal)
         } else {
             let resource = Resource::new(ResourceKind(key.0), key.1);
             let wanted = asked.configs.iter().map(|c| (c.name.to_string(), c.value.as_ref().map(ToString::to_string)));
@@ -104,9 +98,25 @@ pub(super) fn alter(
     (records, AlterConfigsResponse::default().with_responses(responses))
 }
 
-fn twice<'a>(keys: impl Iterator<Item = (i8, &'a str)>) -> BTreeSet<(i8, &'a str)> {
-    let mut seen = BTreeSet::new();
-    keys.filter(|key| !seen.insert(*key)).collect()
+/// The resources that a request names more than once: each is refused, and answered a single time.
+struct Repeated<'a> {
+    twice: BTreeSet<(i8, &'a str)>,
+    told: BTreeSet<(i8, &'a str)>,
+}
+
+impl<'a> Repeated<'a> {
+    fn of(keys: impl Iterator<Item = (i8, &'a str)>) -> Repeated<'a> {
+        let mut seen = BTreeSet::new();
+        Repeated { twice: keys.filter(|key| !seen.insert(*key)).collect(), told: BTreeSet::new() }
+    }
+
+    /// `None` for a resource that is named once; else its refusal, or nothing where it was answered before.
+    fn answer(&mut self, key: (i8, &'a str)) -> Option<Option<Refusal>> {
+        self.twice.contains(&key).then(|| {
+            let first = self.told.insert(key);
+            first.then(|| (ErrorCode::InvalidRequest, Some("Each resource must appear at most once.".to_string())))
+        })
+    }
 }
 
 fn settle(outcome: Result<Vec<Record>, Refusal>, records: &mut Vec<Record>) -> Refusal {
