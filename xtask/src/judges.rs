@@ -11,6 +11,7 @@ const RUNS: [(&str, &str); 2] = [("spark-3.5", "kafka or spark"), ("spark-4", "s
 /// Builds the binary and runs every judge; `only` is handed to pytest's `-k`.
 pub fn judges(only: Option<&str>, release: bool) -> anyhow::Result<()> {
     let binary = crate::python::andiron(release)?;
+    let client_tests = crate::python::client_tests()?;
     let cases = crate::tidy::root()?.join("tests/judges");
     let mut failed = Vec::new();
     for (environment, marks) in RUNS {
@@ -21,7 +22,11 @@ pub fn judges(only: Option<&str>, release: bool) -> anyhow::Result<()> {
         if let Some(only) = only {
             pytest.args(["-k", only]);
         }
-        pytest.env("ANDIRON", &binary).env("PYSPARK_PYTHON", &python).env("PYTHONDONTWRITEBYTECODE", "1");
+        pytest
+            .env("ANDIRON", &binary)
+            .env("ANDIRON_CLIENT_TESTS", &client_tests)
+            .env("PYSPARK_PYTHON", &python)
+            .env("PYTHONDONTWRITEBYTECODE", "1");
         pytest.env("ANDIRON_CACHE", crate::python::cache()?);
         // 5: no case was selected, which `only` may well do.
         match pytest.status()?.code() {

@@ -3,7 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash as _, Hasher as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
@@ -46,14 +46,35 @@ pub fn cache() -> anyhow::Result<PathBuf> {
 /// Builds the `andiron` binary and returns where it is.
 pub fn andiron(release: bool) -> anyhow::Result<PathBuf> {
     crate::setup::protoc()?;
-    if release {
-        crate::verify::cargo("the andiron binary", &["build", "--release", "-p", "andiron-cli"])?;
-    } else {
-        crate::verify::cargo("the andiron binary", &[&["build"], &crate::verify::TESTED[..]].concat())?;
+    let arguments: &[&str] = if release { &["build", "--release", "-p", "andiron-cli"] } else { &TESTED_BUILD };
+    built("the andiron binary", arguments, "andiron-cli", "andiron")
+}
+
+/// Builds the integration tests of our client and returns the program that runs them.
+pub fn client_tests() -> anyhow::Result<PathBuf> {
+    built("the tests of our client", &TESTED_BUILD, "andiron-client", "it")
+}
+
+const TESTED_BUILD: [&str; 5] = {
+    let [workspace, lib, bins, tests] = crate::verify::TESTED;
+    ["build", workspace, lib, bins, tests]
+};
+
+/// Builds, and returns where the program `target` of `package` is.
+fn built(what: &str, arguments: &[&str], package: &str, target: &str) -> anyhow::Result<PathBuf> {
+    // Once for people, who see it build; once for us, who read where things are.
+    crate::verify::cargo(what, arguments)?;
+    let messages = output(crate::verify::command(arguments)?.args(["--quiet", "--message-format=json"]))?;
+    for message in cargo_metadata::Message::parse_stream(messages.as_bytes()) {
+        if let cargo_metadata::Message::CompilerArtifact(artifact) = message?
+            && artifact.target.name == target
+            && artifact.package_id.repr.contains(&format!("#{package}@"))
+            && let Some(executable) = artifact.executable
+        {
+            return Ok(executable.into());
+        }
     }
-    let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec()?;
-    let profile = if release { "release" } else { "debug" };
-    Ok(Path::new(metadata.target_directory.as_str()).join(profile).join("andiron"))
+    bail!("cargo built no {target} of {package}")
 }
 
 /// Runs a command whose failure ends the whole.

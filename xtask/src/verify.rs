@@ -53,6 +53,15 @@ pub fn fix() -> anyhow::Result<()> {
 /// Runs cargo with these arguments, named in the output by `what`.
 pub fn cargo(what: &str, arguments: &[&str]) -> anyhow::Result<()> {
     println!("== {what}: cargo {}", arguments.join(" "));
+    let status = command(arguments)?.status().context("starting cargo")?;
+    if !status.success() {
+        bail!("{what} failed: cargo {}", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// Cargo with these arguments, in the workspace's root.
+pub fn command(arguments: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
     // What cargo said of xtask is not true of what is built now: the build script of ring looks at it, and would be run
     // anew, with all that stands on it, DataFusion included, each time cargo is called by hand in between.
@@ -61,9 +70,6 @@ pub fn cargo(what: &str, arguments: &[&str]) -> anyhow::Result<()> {
             command.env_remove(name);
         }
     }
-    let status = command.args(arguments).current_dir(crate::tidy::root()?).status().context("starting cargo")?;
-    if !status.success() {
-        bail!("{what} failed: cargo {}", arguments.join(" "));
-    }
-    Ok(())
+    command.args(arguments).current_dir(crate::tidy::root()?);
+    Ok(command)
 }

@@ -1,5 +1,5 @@
-//! The client against a real broker: whichever answers at ANDIRON_TEST_BOOTSTRAP. Without it every test says that it was
-//! skipped and why.
+//! The client against a real broker: whichever answers at ANDIRON_TEST_BOOTSTRAP. `cargo xtask judges` runs these cases
+//! against Andiron and against Apache Kafka (tests/judges/test_our_client.py); without a broker there is nothing to run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod judged;

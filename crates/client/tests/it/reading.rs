@@ -5,8 +5,9 @@ use andiron_client::{FetchError, Isolation, ListOffsetsError, OffsetSpec, ReadRa
 use crate::support::{bootstrap, client, read_all, topic};
 
 #[tokio::test]
+#[ignore = "judged"]
 async fn a_topic_that_is_not_there_is_named() {
-    let Some(bootstrap) = bootstrap("a_topic_that_is_not_there_is_named") else { return };
+    let bootstrap = bootstrap();
     let client = client(&bootstrap, &[]);
     let error = client.topics(&Topics::Names(vec!["nowhere".to_owned()])).await.unwrap_err();
     assert_eq!(error.to_string(), "This server does not host this topic-partition: nowhere");
@@ -16,8 +17,9 @@ async fn a_topic_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
+#[ignore = "judged"]
 async fn an_empty_topic_begins_and_ends_at_zero_and_offset_one_is_out_of_range() {
-    let Some(bootstrap) = bootstrap("an_empty_topic_begins_and_ends_at_zero") else { return };
+    let bootstrap = bootstrap();
     let client = client(&bootstrap, &[]);
     let topic = topic(&client, "empty", 2).await;
     let at = TopicPartition::new(topic.as_str(), 1);
@@ -40,8 +42,9 @@ async fn an_empty_topic_begins_and_ends_at_zero_and_offset_one_is_out_of_range()
 }
 
 #[tokio::test]
+#[ignore = "judged"]
 async fn patterns_match_whole_names() {
-    let Some(bootstrap) = bootstrap("patterns_match_whole_names") else { return };
+    let bootstrap = bootstrap();
     let client = client(&bootstrap, &[]);
     let topic = topic(&client, "pattern", 1).await;
     for (pattern, found) in

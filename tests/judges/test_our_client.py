@@ -1,0 +1,54 @@
+"""Our own Kafka client (crates/client/tests), judged over two brokers: ours, and Apache Kafka itself."""
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from peers import ApacheKafka, Missing, jars
+from server import Andiron, free_port
+
+pytestmark = pytest.mark.kafka
+# No broker of ours serves transactions yet; over Apache Kafka the case runs.
+NOT_SERVED_YET = ["read_committed_sees_what_was_committed_and_passes_the_rest"]
+
+
+@pytest.fixture
+def broker(request, binary, tmp_path):
+    if request.param == "andiron":
+        server = Andiron(binary, tmp_path / "data", kafka_port=free_port())
+    else:
+        try:
+            jars("kafka")
+        except Missing as why:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(str(why))
+        server = ApacheKafka(tmp_path / "data")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("broker", ["andiron", "apache-kafka"], indirect=True)
+def test_our_client(broker, tmp_path):
+    asked, done = tmp_path / "asked", tmp_path / "done"
+    os.mkfifo(asked)
+    os.mkfifo(done)
+
+    def restart():
+        with open(asked):
+            broker.kill()
+            broker.start()
+        with open(done, "w") as answer:
+            answer.write("started\n")
+
+    threading.Thread(target=restart, daemon=True).start()
+    skipped = [word for name in NOT_SERVED_YET if isinstance(broker, Andiron) for word in ("--skip", name)]
+    ran = subprocess.run(
+        [os.environ["ANDIRON_CLIENT_TESTS"], "--include-ignored", *skipped], capture_output=True, text=True, timeout=600,
+        env={**os.environ, "ANDIRON_TEST_BOOTSTRAP": broker.bootstrap, "ANDIRON_TEST_PYTHON": sys.executable,
+             "ANDIRON_TEST_RESTART": f"echo now > {asked}; cat {done}"})
+    assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-3000:]
+    assert "0 passed" not in ran.stdout, ran.stdout
