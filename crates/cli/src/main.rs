@@ -2,6 +2,7 @@
 
 mod run;
 mod serve;
+mod tools;
 
 use clap::{Parser, Subcommand};
 
@@ -20,15 +21,29 @@ struct Andiron {
 enum Command {
     Run(run::Run),
     Serve(serve::Serve),
+    Tools(tools::Links),
+    Completions(tools::Completions),
+    /// Any of Kafka's shell tools by its name: kafka-topics, kafka-configs, kafka-consumer-groups, ...
+    #[command(external_subcommand)]
+    Tool(Vec<String>),
 }
 
 fn main() -> std::process::ExitCode {
+    let words: Vec<String> = std::env::args().collect();
+    // A tool's name is the program's own or the first word; what follows is the tool's alone.
+    let named = words.split_first().and_then(|(program, rest)| tool(program, rest));
+    if let Some(code) = named {
+        return code;
+    }
     let filter = tracing_subscriber::EnvFilter::try_from_env("ANDIRON_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,andiron=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let done = match Andiron::parse().command {
         Command::Run(run) => run.run(),
         Command::Serve(serve) => serve.run().map(|()| std::process::ExitCode::SUCCESS),
+        Command::Tools(links) => links.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Tool(words) => Err(unknown(words.first().map_or("", String::as_str))),
     };
     match done {
         Ok(code) => code,
@@ -36,6 +51,23 @@ fn main() -> std::process::ExitCode {
             eprintln!("andiron: {}", sentence(&error));
             std::process::ExitCode::FAILURE
         }
+    }
+}
+
+/// Kafka's tools log as log4j does where they log at all; of our own layers only what is asked for is shown.
+fn tool(program: &str, rest: &[String]) -> Option<std::process::ExitCode> {
+    if let Some(filter) = std::env::var("ANDIRON_LOG").ok().filter(|_| tools::is_tool(program, rest)) {
+        let filter = tracing_subscriber::EnvFilter::new(filter);
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+    let first = || rest.split_first().and_then(|(name, args)| tools::run(name, args));
+    tools::run(program, rest).or_else(first)
+}
+
+fn unknown(name: &str) -> anyhow::Error {
+    match tools::near(name) {
+        Some(near) => anyhow::anyhow!("no command {name}; did you mean {near}?"),
+        None => anyhow::anyhow!("no command {name}; see andiron --help"),
     }
 }
 
