@@ -10,6 +10,7 @@ use crate::admin::Admin;
 use crate::cluster::{BrokerInfo, TopicInfo, TopicPartition, Topics};
 use crate::config::{ClientConfig, ConfigError, Isolation};
 use crate::consume::{Fetched, ListedOffset, OffsetSpec, PartitionReader, ReadRange};
+use crate::consumer::Consumer;
 use crate::error::{FetchError, ListOffsetsError, MetadataError};
 use crate::metadata::{Leader, Metadata};
 use crate::pool::Pool;
@@ -27,7 +28,7 @@ struct Inner {
     config: ClientConfig,
     pool: Pool,
     metadata: Metadata,
-    producers: AtomicU64,
+    numbers: AtomicU64,
 }
 
 impl std::fmt::Debug for Client {
@@ -46,7 +47,7 @@ impl Client {
     /// A client over another transport, such as a broker in the same process.
     pub fn with_transport(config: ClientConfig, transport: Arc<dyn Transport>) -> Client {
         let (pool, metadata) = (Pool::new(&config, transport), Metadata::new(&config));
-        Client { inner: Arc::new(Inner { config, pool, metadata, producers: AtomicU64::new(0) }) }
+        Client { inner: Arc::new(Inner { config, pool, metadata, numbers: AtomicU64::new(0) }) }
     }
 
     /// What it was made with.
@@ -62,8 +63,9 @@ impl Client {
         &self.inner.metadata
     }
 
-    pub(crate) fn next_producer(&self) -> u64 {
-        self.inner.producers.fetch_add(1, Ordering::Relaxed)
+    /// Tells producers and consumers of one client apart.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.inner.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// `default.api.timeout.ms` from now.
@@ -171,6 +173,11 @@ impl Client {
         Producer::start(self)
     }
 
+    /// A consumer with this client's metadata and connections of its own. Must be called within a runtime.
+    pub fn consumer(&self) -> Result<Consumer, ConfigError> {
+        Consumer::start(self)
+    }
+
     /// Administrative calls.
     pub fn admin(&self) -> Admin {
         Admin { client: self.clone() }
@@ -178,7 +185,7 @@ impl Client {
 }
 
 /// Java's `Pattern.matches`: the whole name must match.
-fn whole_match(pattern: &str) -> Result<impl Fn(&str) -> bool, MetadataError> {
+pub(crate) fn whole_match(pattern: &str) -> Result<impl Fn(&str) -> bool, MetadataError> {
     let regex = fancy_regex::Regex::new(&format!("^(?:{pattern})$"))
         .map_err(|e| MetadataError::InvalidPattern { pattern: pattern.to_owned(), reason: e.to_string() })?;
     Ok(move |name: &str| regex.is_match(name).unwrap_or(false))

@@ -3,6 +3,7 @@
 //! One struct serves producer, consumer and admin, for Spark hands its `kafka.*` options to all three. A name that the
 //! Java clients know and this client has no use for is kept silently; one that nobody knows is kept and warned about.
 
+mod consumer;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use andiron_protocol::compression::Codec;
 
 use crate::limits::IDEMPOTENT_IN_FLIGHT_MAX;
 use crate::transport::{Address, TcpOptions};
+pub use consumer::{ConsumerConfig, GroupProtocol, OffsetReset};
 use parse::Given;
 
 /// Why properties do not make a client; the text is that of Java's `ConfigException`.
@@ -184,6 +186,12 @@ pub struct ClientConfig {
     pub compression: Compression,
     /// `partitioner.class`, null for the built-in one.
     pub partitioner: Partitioner,
+    /// `transactional.id`.
+    pub transactional_id: Option<String>,
+    /// `transaction.timeout.ms`.
+    pub transaction_timeout_ms: i32,
+    /// What only a consumer has.
+    pub consumer: ConsumerConfig,
     /// Everything that was given, as it was given, unknown names included.
     pub originals: BTreeMap<String, String>,
     /// The names that no Kafka client knows.
@@ -252,6 +260,12 @@ impl ClientConfig {
             idempotence: given.boolean("enable.idempotence", true)?,
             compression,
             partitioner: given.partitioner()?,
+            transactional_id: match given.text("transactional.id") {
+                Some("") => return Err(parse::invalid("transactional.id", "", "String must be non-empty")),
+                id => id.map(str::to_owned),
+            },
+            transaction_timeout_ms: given.int("transaction.timeout.ms", 60_000, i32::MIN)?,
+            consumer: ConsumerConfig::parse(&mut given)?,
             unknown: Vec::new(),
             originals: BTreeMap::new(),
         };

@@ -1,10 +1,11 @@
 //! One Fetch request, for one partition or for many of one leader, and its answer as slices of the response.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use andiron_protocol::error::ErrorCode;
 use andiron_protocol::kafka::protocol::StrBytes;
-use andiron_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use andiron_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use andiron_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
 use tokio::time::Instant;
 
@@ -14,16 +15,22 @@ use crate::config::{ClientConfig, Isolation};
 use crate::consume::{AbortedTransaction, Fetched, ListedOffset, OffsetSpec};
 use crate::error::{FetchError, ListOffsetsError};
 use crate::metadata::Leader;
+use crate::session::Turn;
 use crate::wire::{BrokerConnection, CallError, error_code};
 
 /// From this version on topics go by id.
 const TOPIC_ID_VERSION: i16 = 13;
+
+/// From this version on a request says where its sender is.
+const RACK_VERSION: i16 = 11;
 
 /// One partition of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub(crate) partition: TopicPartition,
     pub(crate) offset: i64,
+    /// The epoch of the leader as far as it is known, by which one that knows less is found out; -1 asks whoever answers.
+    pub(crate) leader_epoch: i32,
     pub(crate) leader: Leader,
 }
 
@@ -31,23 +38,53 @@ pub(crate) struct Wanted {
 pub(crate) enum Got {
     Data(Fetched),
     Error(ErrorCode),
+    /// The leader sends us to a replica that is nearer (KIP-392).
+    Elsewhere(i32),
 }
 
-/// Asks one leader. The answer holds an entry per wanted partition, in its order; `None` if the broker left it out.
+/// Asks one leader outside of any session. The answer holds an entry per wanted partition, in its order; `None` if the
+/// broker left it out. A read of a bounded range is over before a session would pay.
 pub(crate) async fn ask(
     connection: &BrokerConnection,
     config: &ClientConfig,
     wanted: &[Wanted],
     isolation: Isolation,
 ) -> Result<Vec<Option<Got>>, CallError> {
+    let turn = Turn::without_session(wanted.len());
+    let answer = ask_in_session(connection, config, wanted, isolation, &turn, "").await?;
+    match answer.code {
+        ErrorCode::None => Ok(answer.parts),
+        code => Ok(wanted.iter().map(|_| Some(Got::Error(code))).collect()),
+    }
+}
+
+/// An answer within a session.
+pub(crate) struct Answer {
+    /// Of the session as a whole.
+    pub(crate) code: ErrorCode,
+    pub(crate) session_id: i32,
+    /// Per wanted partition; `None` where the broker has nothing to say.
+    pub(crate) parts: Vec<Option<Got>>,
+}
+
+/// Asks one broker for what the session's turn says; with a rack it may send us to a replica.
+pub(crate) async fn ask_in_session(
+    connection: &BrokerConnection,
+    config: &ClientConfig,
+    wanted: &[Wanted],
+    isolation: Isolation,
+    turn: &Turn,
+    rack: &str,
+) -> Result<Answer, CallError> {
     let newest = connection.version::<FetchRequest>()?;
     let by_id = newest >= TOPIC_ID_VERSION && wanted.iter().all(|w| !w.leader.topic_id.is_nil());
     let version = if by_id { newest } else { newest.min(TOPIC_ID_VERSION - 1) };
+    let name = |partition: &TopicPartition| TopicName(StrBytes::from_string(partition.topic.to_string()));
     let mut topics: Vec<FetchTopic> = Vec::new();
-    for want in wanted {
+    for want in turn.named.iter().filter_map(|at| wanted.get(*at)) {
         let part = FetchPartition::default()
             .with_partition(want.partition.partition)
-            .with_current_leader_epoch(-1)
+            .with_current_leader_epoch(want.leader_epoch)
             .with_fetch_offset(want.offset)
             .with_last_fetched_epoch(-1)
             .with_log_start_offset(-1)
@@ -56,45 +93,62 @@ pub(crate) async fn ask(
             Some(topic) => topic.partitions.push(part),
             None => topics.push(
                 FetchTopic::default()
-                    .with_topic(TopicName(StrBytes::from_string(want.partition.topic.to_string())))
+                    .with_topic(name(&want.partition))
                     .with_topic_id(want.leader.topic_id)
                     .with_partitions(vec![part]),
             ),
         }
     }
-    // Without a session (KIP-227): a read of a bounded range is over before one would pay.
-    let request = FetchRequest::default()
+    let mut forgotten: Vec<ForgottenTopic> = Vec::new();
+    for (partition, id) in &turn.forgotten {
+        match forgotten.iter_mut().find(|topic| topic.topic.as_str() == &*partition.topic) {
+            Some(topic) => topic.partitions.push(partition.partition),
+            None => forgotten.push(
+                ForgottenTopic::default()
+                    .with_topic(name(partition))
+                    .with_topic_id(*id)
+                    .with_partitions(vec![partition.partition]),
+            ),
+        }
+    }
+    let mut request = FetchRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_max_wait_ms(config.fetch_max_wait_ms)
         .with_min_bytes(config.fetch_min_bytes)
         .with_max_bytes(config.fetch_max_bytes)
         .with_isolation_level(isolation.wire())
-        .with_session_id(0)
-        .with_session_epoch(-1)
-        .with_topics(topics);
+        .with_session_id(turn.id)
+        .with_session_epoch(turn.epoch)
+        .with_topics(topics)
+        .with_forgotten_topics_data(forgotten);
+    if version >= RACK_VERSION {
+        request.rack_id = StrBytes::from_string(rack.to_owned());
+    }
     let patience = Duration::from_millis(u64::from(config.fetch_max_wait_ms.unsigned_abs()));
     let answer = connection.call_patiently(version, &request, patience).await?;
-    match error_code(answer.error_code) {
-        ErrorCode::None => Ok(sort(answer, by_id, wanted)),
-        code => Ok(wanted.iter().map(|_| Some(Got::Error(code))).collect()),
-    }
+    let (code, session_id) = (error_code(answer.error_code), answer.session_id);
+    Ok(Answer { code, session_id, parts: sort(answer, by_id, wanted) })
 }
 
 fn sort(answer: FetchResponse, by_id: bool, wanted: &[Wanted]) -> Vec<Option<Got>> {
     let mut sorted: Vec<Option<Got>> = wanted.iter().map(|_| None).collect();
+    // A session's answer names a few of many partitions.
+    let key = |want: &Wanted| {
+        let topic = if by_id { Err(want.leader.topic_id) } else { Ok(want.partition.topic.to_string()) };
+        (topic, want.partition.partition)
+    };
+    let places: HashMap<(Result<String, uuid::Uuid>, i32), usize> =
+        wanted.iter().enumerate().map(|(at, want)| (key(want), at)).collect();
     for topic in answer.responses {
+        let of = if by_id { Err(topic.topic_id) } else { Ok(topic.topic.to_string()) };
         for part in topic.partitions {
-            let place = wanted.iter().position(|want| {
-                let same_topic = if by_id {
-                    want.leader.topic_id == topic.topic_id
-                } else {
-                    &*want.partition.topic == topic.topic.as_str()
-                };
-                same_topic && want.partition.partition == part.partition_index
-            });
-            let Some(place) = place else { continue };
+            let Some(place) = places.get(&(of.clone(), part.partition_index)) else { continue };
             let code = error_code(part.error_code);
-            sorted[place] = Some(if code.is_none() {
+            sorted[*place] = Some(if !code.is_none() {
+                Got::Error(code)
+            } else if part.preferred_read_replica.0 >= 0 {
+                Got::Elsewhere(part.preferred_read_replica.0)
+            } else {
                 let aborted = part.aborted_transactions.unwrap_or_default();
                 Got::Data(Fetched {
                     records: part.records.unwrap_or_default(),
@@ -106,8 +160,6 @@ fn sort(answer: FetchResponse, by_id: bool, wanted: &[Wanted]) -> Vec<Option<Got
                         .map(|a| AbortedTransaction { producer_id: a.producer_id.0, first_offset: a.first_offset })
                         .collect(),
                 })
-            } else {
-                Got::Error(code)
             });
         }
     }
@@ -158,6 +210,8 @@ pub(crate) async fn once(
                     return Err(out_of_range(client, partition, offset).await);
                 }
                 Ok(Got::Error(code)) if is_passing(code) => code.to_string(),
+                // Only who says where he is is sent elsewhere.
+                Ok(Got::Elsewhere(node)) => format!("sent to node {node}"),
                 Ok(Got::Error(code)) => return Err(FetchError::Refused { partition: partition.clone(), code }),
                 Err(CallError::Unsupported(key)) => {
                     return Err(FetchError::Protocol(CallError::Unsupported(key).to_string()));
@@ -185,7 +239,7 @@ async fn attempt(
 ) -> Result<Got, CallError> {
     let address = leader.address.clone();
     let connection = client.pool().lease(&address).await?;
-    let wanted = [Wanted { partition: partition.clone(), offset, leader }];
+    let wanted = [Wanted { partition: partition.clone(), offset, leader_epoch: -1, leader }];
     let answer = ask(&connection, client.config(), &wanted, isolation).await?;
     client.pool().give_back(&address, connection);
     answer

@@ -22,3 +22,7 @@ pub const UNKNOWN_TOPIC_ATTEMPTS_MAX: u32 = 3;
 pub const UNCOMPRESSED_BATCH_SIZES_MAX: usize = 16;
 /// `metadata.max.age.ms` below this is taken for this: metadata that are stale at once would never name a leader.
 pub const METADATA_AGE_MS_MIN: i64 = 100;
+/// Commits handed over and not answered yet; the next is refused as one to be tried again.
+pub const COMMITS_PENDING_MAX: usize = 1_000;
+/// Errors kept for the next calls of `poll`; what comes beyond is only said again.
+pub const CONSUMER_ERRORS_KEPT_MAX: usize = 16;

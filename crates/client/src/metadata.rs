@@ -27,6 +27,8 @@ pub(crate) struct Leader {
     pub(crate) node: i32,
     pub(crate) address: Address,
     pub(crate) topic_id: uuid::Uuid,
+    /// Which leader it is, -1 if the broker did not say.
+    pub(crate) epoch: i32,
 }
 
 #[derive(Default)]
@@ -137,6 +139,11 @@ impl Metadata {
         cache.topics.get(name).filter(|(_, at)| at.elapsed() < self.max_age).map(|(topic, _)| topic.clone())
     }
 
+    /// Where a broker is, by its node id.
+    pub(crate) fn broker(&self, node: i32) -> Option<BrokerInfo> {
+        self.cache.lock().brokers.get(&node).cloned()
+    }
+
     /// An answer has shown that what is known of the topic is wrong.
     pub(crate) fn invalidate(&self, topic: &str) {
         self.cache.lock().topics.remove(topic);
@@ -177,7 +184,7 @@ impl Metadata {
         let info = topic.partitions.get(usize::try_from(partition.partition).ok()?)?;
         let cache = self.cache.lock();
         let broker = cache.brokers.get(&info.leader)?;
-        Some(Leader { node: broker.id, address: broker.address.clone(), topic_id: topic.id })
+        Some(Leader { node: broker.id, address: broker.address.clone(), topic_id: topic.id, epoch: info.leader_epoch })
     }
 }
 

@@ -23,6 +23,10 @@ pub(crate) enum Purpose {
     Ask,
     /// One producer's requests; the number tells producers apart, whose order must not depend on one another.
     Produce(u64),
+    /// One consumer's JoinGroup, SyncGroup and heartbeats: the coordinator answers a join when all have joined.
+    Group(u64),
+    /// One consumer's fetches, which wait for records.
+    Fetch(u64),
 }
 
 #[derive(Debug, Default)]

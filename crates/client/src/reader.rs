@@ -242,7 +242,12 @@ async fn step(
         .iter()
         .map(|at| {
             let (part, leader) = &parts[*at];
-            Wanted { partition: part.range.partition.clone(), offset: part.position, leader: leader.clone() }
+            Wanted {
+                partition: part.range.partition.clone(),
+                offset: part.position,
+                leader_epoch: -1,
+                leader: leader.clone(),
+            }
         })
         .collect();
     let answer = fetch::ask(connection, client.config(), &request, isolation).await?;
@@ -269,6 +274,7 @@ async fn step(
                 continue;
             }
             Some(Got::Error(code)) => FetchError::Refused { partition, code },
+            Some(Got::Elsewhere(node)) => FetchError::Protocol(format!("{partition} was sent to node {node}")),
             None => FetchError::Protocol(format!("a Fetch answer without {partition}")),
         };
         part.fail(error);

@@ -174,6 +174,12 @@ impl BrokerConnection {
         decode_response::<R>(self.wait(pending).await?, version)
     }
 
+    /// Asks something whose layout depends on the version.
+    pub(crate) async fn call_with<R: Request>(&self, request: impl FnOnce(i16) -> R) -> Result<R::Response, CallError> {
+        let version = self.version::<R>()?;
+        self.call_in(version, &request(version)).await
+    }
+
     /// Asks something that the broker may think about for `patience` before its time is counted.
     pub(crate) async fn call_patiently<R: Request>(
         &self,

@@ -9,24 +9,14 @@ use crate::transport::Address;
 
 /// Names that Java's producer, consumer or admin know and that ask nothing of this client.
 const KNOWN_AND_UNUSED: &[&str] = &[
-    "auto.commit.interval.ms",
     "auto.include.jmx.reporter",
-    "auto.offset.reset",
     "bootstrap.controllers",
     "client.dns.lookup",
     "config.providers",
-    "enable.auto.commit",
     "enable.metrics.push",
-    "group.id",
-    "group.instance.id",
-    "group.protocol",
-    "group.remote.assignor",
-    "heartbeat.interval.ms",
     "interceptor.classes",
     "key.deserializer",
     "key.serializer",
-    "max.poll.interval.ms",
-    "max.poll.records",
     "metadata.max.idle.ms",
     "metadata.recovery.rebootstrap.trigger.ms",
     "metadata.recovery.strategy",
@@ -34,15 +24,11 @@ const KNOWN_AND_UNUSED: &[&str] = &[
     "metrics.num.samples",
     "metrics.recording.level",
     "metrics.sample.window.ms",
-    "partition.assignment.strategy",
     "security.providers",
-    "session.timeout.ms",
     "share.acknowledgement.mode",
     "share.acquire.mode",
     "socket.connection.setup.timeout.max.ms",
-    "transaction.timeout.ms",
     "transaction.two.phase.commit.enable",
-    "transactional.id",
     "value.deserializer",
     "value.serializer",
 ];
@@ -53,7 +39,7 @@ pub(super) struct Given<'a> {
     asked: BTreeSet<&'static str>,
 }
 
-fn invalid(name: &'static str, value: &str, reason: impl Into<String>) -> ConfigError {
+pub(super) fn invalid(name: &'static str, value: &str, reason: impl Into<String>) -> ConfigError {
     ConfigError::Invalid { name, value: value.to_owned(), reason: reason.into() }
 }
 

@@ -93,7 +93,7 @@ struct Sender {
 pub(super) async fn run(client: Client, shared: Arc<Shared>) {
     let config = client.config();
     let mut sender = Sender {
-        purpose: Purpose::Produce(client.next_producer()),
+        purpose: Purpose::Produce(client.next_number()),
         backoff: Backoff::new(config.retry_backoff_ms, config.retry_backoff_max_ms),
         client: client.clone(),
         shared,

@@ -2,6 +2,7 @@
 //! against Andiron and against Apache Kafka (tests/judges/test_our_client.py); without a broker there is nothing to run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod consuming;
 mod judged;
 mod producing;
 mod reading;
