@@ -1,3 +1,5 @@
+//! What a fetch names within a session.
+
 use super::*;
 use crate::metadata::Leader;
 use crate::transport::Address;

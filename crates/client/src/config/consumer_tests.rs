@@ -1,3 +1,4 @@
+//! The consumer's properties: defaults, resets by duration, and what belongs to the other group protocol.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;

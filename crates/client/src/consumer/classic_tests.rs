@@ -1,3 +1,4 @@
+//! Stories of a member of a classic group.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;

@@ -1,3 +1,4 @@
+//! What a position survives: seeks, assignments, new leaders.
 #![allow(clippy::unwrap_used)]
 
 use super::*;

@@ -1,3 +1,4 @@
+//! The bytes that members exchange, foreign and broken ones too.
 #![allow(clippy::unwrap_used)]
 
 use super::*;

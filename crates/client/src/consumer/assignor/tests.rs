@@ -1,3 +1,4 @@
+//! The assignors as tables: who wants and holds what, and who is given what.
 #![allow(clippy::unwrap_used)]
 
 use super::*;

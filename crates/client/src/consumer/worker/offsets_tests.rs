@@ -1,3 +1,5 @@
+//! Whether a position is still one of its log.
+
 use super::*;
 
 #[test]
