@@ -93,6 +93,11 @@ pub struct BrokerConfig {
 }
 
 impl BrokerConfig {
+    /// `socket.send.buffer.bytes` or `socket.receive.buffer.bytes`; none (-1) leaves the size to the system.
+    pub fn socket_buffer_bytes(&self, key: &str) -> Option<usize> {
+        usize::try_from(self.settings.int(key)).ok()
+    }
+
     /// Reads a properties text, or takes what holds without a file; `overrides` stand over it.
     pub fn from_properties(text: Option<&str>, overrides: Vec<(String, String)>) -> Result<BrokerConfig, ConfigError> {
         let file = match text {

@@ -9,8 +9,8 @@ pub(crate) const FETCH_SESSIONS_MAX: usize = 1_000;
 /// How long a session must have been idle before a new one may take its place.
 pub(crate) const FETCH_SESSION_EVICTION_MS_MIN: i64 = 120_000;
 
-/// How long a sync waits for more appends when the one before served several.
-pub(crate) const GROUP_COMMIT_GATHER: std::time::Duration = std::time::Duration::from_micros(250);
+/// How long a round of syncs waits at most for the producers that the one before answered.
+pub(crate) const GROUP_COMMIT_GATHER_MAX: std::time::Duration = std::time::Duration::from_millis(2);
 
 /// Threads that open or close logs at the same time.
 pub(crate) const LOG_THREADS_MAX: usize = 8;

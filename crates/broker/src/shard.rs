@@ -1,7 +1,7 @@
 //! One partition: its log and its place in replication, stepped together under one lock. What a step asks for (answers to
 //! pay, readers to wake, a machine to tell) is done after the lock is gone.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -80,12 +80,8 @@ pub(crate) enum ReadRefused {
 pub(crate) struct Shard {
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
-    /// See [`SyncQueue`], which alone changes it.
-    pub(crate) sync_state: AtomicU8,
-    /// Appends since the last sync began.
-    appends: AtomicU32,
-    /// Appends that the last sync served: more than one means that several producers wait at the same time.
-    gathered: AtomicU32,
+    /// Whether the next round of syncs has it; [`SyncQueue`] alone changes it.
+    pub(crate) sync_is_due: AtomicBool,
     syncs: Option<Arc<SyncQueue>>,
     core: Mutex<Core>,
 }
@@ -178,9 +174,7 @@ impl Shard {
         Arc::new(Shard {
             topic: name.topic,
             partition: name.partition,
-            sync_state: AtomicU8::new(0),
-            appends: AtomicU32::new(0),
-            gathered: AtomicU32::new(0),
+            sync_is_due: AtomicBool::new(false),
             syncs,
             core: Mutex::new(Core { log: Some(log), replica, readers: Vec::new(), hosted: None, touched }),
         })
@@ -219,11 +213,6 @@ impl Shard {
         self.core.lock().hosted = Some(hosted);
     }
 
-    /// Whether a sync that waits a moment can expect to serve more appends than one that does not.
-    pub(crate) fn is_worth_gathering_for(&self) -> bool {
-        self.gathered.load(Ordering::Relaxed) > 1
-    }
-
     fn ask_for_sync(self: &Arc<Self>) {
         if let Some(syncs) = &self.syncs {
             syncs.push(self);
@@ -251,7 +240,6 @@ impl Shard {
             core.step(now, Event::Appended { end, token }, &mut after);
             appended
         };
-        self.appends.fetch_add(1, Ordering::Relaxed);
         self.ask_for_sync();
         if origin != AppendOrigin::Client {
             // The machine itself appends and asks for the high watermark when it is done; it cannot be told in between.
@@ -261,12 +249,12 @@ impl Shard {
         Ok(appended)
     }
 
-    /// Makes what was appended durable. Runs on a helper thread; the lock is free while the disk works.
-    pub(crate) fn sync(self: &Arc<Self>, now: &dyn Fn() -> i64) {
-        self.gathered.store(self.appends.swap(0, Ordering::Relaxed), Ordering::Relaxed);
-        let ticket = match self.core.lock().log.as_mut() {
-            Some(log) => log.sync_ticket(),
-            None => return,
+    /// Makes what was appended durable; says how many records that were and how often it took an fdatasync. Runs on a helper
+    /// thread; the lock is free while the disk works.
+    pub(crate) fn sync(self: &Arc<Self>, now: &dyn Fn() -> i64) -> (u64, u64) {
+        let (ticket, durable) = match self.core.lock().log.as_mut() {
+            Some(log) => (log.sync_ticket(), log.synced_offset()),
+            None => return (0, 0),
         };
         let Some(ticket) = ticket else {
             // Nothing to write out, yet what the log knows to be durable may be news to the partition.
@@ -277,7 +265,7 @@ impl Shard {
                 core.step(now(), Event::Synced { to }, &mut after);
             }
             after.run(self, now());
-            return;
+            return (0, 0);
         };
         let result = ticket.run();
         let mut after = After::default();
@@ -301,6 +289,7 @@ impl Shard {
             }
         }
         after.run(self, now());
+        (u64::try_from(ticket.end_offset() - durable).unwrap_or(0), ticket.files() as u64)
     }
 
     /// Reads from `offset` on.

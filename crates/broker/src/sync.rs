@@ -1,90 +1,156 @@
-//! Group commit. Partitions with something to sync stand in one queue; helper threads take them out one by one. While a
-//! partition is being synced its further appends gather, and it stands in the queue again at most once: so one fdatasync
-//! serves all appends since the last one, and no partition keeps two threads busy.
+//! Group commit, in rounds. What was appended since the last round began is made durable by the next one: one fdatasync for
+//! each partition, all at the same time, so that the file system commits once for all of them. Before a round begins it
+//! waits a moment for the producers that the last one answered: they are about to send again, and together they cost one
+//! sync where they would cost one for the first and one for the rest. A lone producer never waits here.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::limits::GROUP_COMMIT_GATHER;
+use crate::limits::GROUP_COMMIT_GATHER_MAX;
 use crate::shard::Shard;
-
-const IDLE: u8 = 0;
-const QUEUED: u8 = 1;
-const SYNCING: u8 = 2;
-const SYNCING_AND_DIRTY: u8 = 3;
 
 /// The partitions that have something to sync.
 #[derive(Default)]
 pub(crate) struct SyncQueue {
     queue: Mutex<Queue>,
-    more: Condvar,
+    /// Whoever leads waits here: for something to do, for appends to gather, for a round to end.
+    lead: Condvar,
+    /// Whoever helps waits here for a part of a round.
+    help: Condvar,
+    /// Appends since the last round began.
+    appends: AtomicU64,
+    /// So many appends are worth waiting for; 0 while nobody waits.
+    awaited: AtomicU64,
+    records_synced: AtomicU64,
+    syncs: AtomicU64,
 }
 
 #[derive(Default)]
 struct Queue {
-    shards: VecDeque<Arc<Shard>>,
+    /// For the next round, each once.
+    dirty: Vec<Arc<Shard>>,
+    /// Of this round, not taken yet.
+    round: VecDeque<Arc<Shard>>,
+    /// Of this round, not done yet.
+    unfinished: usize,
+    led: bool,
     stopped: bool,
 }
 
 impl SyncQueue {
-    /// The partition has something to sync.
+    /// An append has left the partition with something to sync.
     pub(crate) fn push(&self, shard: &Arc<Shard>) {
-        // Most appends of a busy partition find it queued or being synced already.
-        if shard.sync_state.compare_exchange(SYNCING, SYNCING_AND_DIRTY, Ordering::AcqRel, Ordering::Acquire).is_ok()
-            || matches!(shard.sync_state.load(Ordering::Acquire), QUEUED | SYNCING_AND_DIRTY)
-        {
-            return;
-        }
-        let mut queue = self.queue.lock();
-        match shard.sync_state.load(Ordering::Acquire) {
-            IDLE => {
-                shard.sync_state.store(QUEUED, Ordering::Release);
-                queue.shards.push_back(Arc::clone(shard));
-                drop(queue);
-                self.more.notify_one();
+        let appends = self.appends.fetch_add(1, Ordering::SeqCst) + 1;
+        let awaited = self.awaited.load(Ordering::SeqCst);
+        if !shard.sync_is_due.swap(true, Ordering::AcqRel) {
+            self.queue.lock().dirty.push(Arc::clone(shard));
+            // While appends are gathered, only the last one awaited is news.
+            if awaited == 0 {
+                self.lead.notify_one();
             }
-            SYNCING => shard.sync_state.store(SYNCING_AND_DIRTY, Ordering::Release),
-            _ => {}
+        }
+        if awaited > 0 && appends >= awaited {
+            // Under the lock, so that it cannot fall between the leader's look and its sleep.
+            let _queue = self.queue.lock();
+            self.lead.notify_one();
         }
     }
 
-    /// Syncs partitions until `stop`, and then those that are left.
+    /// Syncs partitions until `stop`, and then those that are left. As many threads may be here as are to sync at the same time.
     pub(crate) fn run(&self, now: &dyn Fn() -> i64) {
-        while let Some(shard) = self.next() {
-            if shard.is_worth_gathering_for() {
-                // The producers that the last sync answered are about to send again: together they cost one sync, not
-                // one for the first and one for the rest. A lone producer never waits here.
-                std::thread::sleep(GROUP_COMMIT_GATHER);
-            }
-            shard.sync(now);
-            let mut queue = self.queue.lock();
-            if shard.sync_state.swap(IDLE, Ordering::AcqRel) == SYNCING_AND_DIRTY {
-                shard.sync_state.store(QUEUED, Ordering::Release);
-                queue.shards.push_back(shard);
-            }
-        }
-    }
-
-    fn next(&self) -> Option<Arc<Shard>> {
         let mut queue = self.queue.lock();
         loop {
-            if let Some(shard) = queue.shards.pop_front() {
-                shard.sync_state.store(SYNCING, Ordering::Release);
-                return Some(shard);
+            if let Some(shard) = queue.round.pop_front() {
+                drop(queue);
+                self.sync(&shard, now);
+                queue = self.queue.lock();
+                queue.unfinished -= 1;
+                if queue.unfinished == 0 {
+                    self.lead.notify_one();
+                }
+            } else if queue.led {
+                if queue.stopped && queue.dirty.is_empty() {
+                    return;
+                }
+                self.help.wait(&mut queue);
+            } else {
+                queue.led = true;
+                drop(queue);
+                self.lead(now);
+                queue = self.queue.lock();
+                queue.led = false;
+                self.help.notify_all();
+                return;
             }
-            if queue.stopped {
-                return None;
-            }
-            self.more.wait(&mut queue);
         }
+    }
+
+    fn lead(&self, now: &dyn Fn() -> i64) {
+        let mut answered = 0;
+        let mut took = Duration::ZERO;
+        loop {
+            let mut queue = self.queue.lock();
+            while queue.dirty.is_empty() {
+                if queue.stopped {
+                    return;
+                }
+                self.lead.wait(&mut queue);
+            }
+            if answered > 1 && !queue.stopped {
+                // Those who wait already, and those who were just answered. Waiting costs at most what a sync costs.
+                let until = Instant::now() + took.min(GROUP_COMMIT_GATHER_MAX);
+                self.awaited.store(answered, Ordering::SeqCst);
+                while self.appends.load(Ordering::SeqCst) < answered
+                    && !self.lead.wait_until(&mut queue, until).timed_out()
+                {}
+                self.awaited.store(0, Ordering::SeqCst);
+            }
+            let served = self.appends.swap(0, Ordering::AcqRel);
+            let round = std::mem::take(&mut queue.dirty);
+            for shard in &round {
+                // Whatever is appended from here on finds its place in the next round, though this one may serve it too.
+                shard.sync_is_due.store(false, Ordering::Release);
+            }
+            queue.unfinished = round.len();
+            let helpers = round.len() - 1;
+            queue.round = round.into();
+            for _ in 0..helpers {
+                self.help.notify_one();
+            }
+            let began = Instant::now();
+            while let Some(shard) = queue.round.pop_front() {
+                drop(queue);
+                self.sync(&shard, now);
+                queue = self.queue.lock();
+                queue.unfinished -= 1;
+            }
+            while queue.unfinished > 0 {
+                self.lead.wait(&mut queue);
+            }
+            took = began.elapsed();
+            answered = served + self.appends.load(Ordering::Acquire);
+        }
+    }
+
+    fn sync(&self, shard: &Arc<Shard>, now: &dyn Fn() -> i64) {
+        let (records, syncs) = shard.sync(now);
+        self.records_synced.fetch_add(records, Ordering::Relaxed);
+        self.syncs.fetch_add(syncs, Ordering::Relaxed);
+    }
+
+    /// Records made durable so far, and how many times fdatasync was called for them.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        (self.records_synced.load(Ordering::Relaxed), self.syncs.load(Ordering::Relaxed))
     }
 
     /// Ends `run` when the queue is empty.
     pub(crate) fn stop(&self) {
         self.queue.lock().stopped = true;
-        self.more.notify_all();
+        self.lead.notify_all();
+        self.help.notify_all();
     }
 }

@@ -27,6 +27,9 @@ pub(crate) struct Context {
     pub(crate) listener: Arc<str>,
     pub(crate) door: Door,
     pub(crate) request_bytes_max: usize,
+    /// `socket.send.buffer.bytes` and `socket.receive.buffer.bytes`; none leaves it to the system.
+    pub(crate) send_buffer_bytes: Option<usize>,
+    pub(crate) receive_buffer_bytes: Option<usize>,
     /// Turns true when the node drains: readers stop, what is answered is still sent.
     pub(crate) draining: watch::Receiver<bool>,
 }
@@ -58,6 +61,9 @@ async fn connection(stream: TcpStream, peer: SocketAddr, context: Context) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot turn off Nagle's algorithm");
     }
+    if let Err(error) = size_buffers(&stream, &context) {
+        tracing::debug!(%peer, %error, "cannot size the socket's buffers");
+    }
     let stream = Arc::new(stream);
     let (slots, waiting) = mpsc::channel::<Slot>(REQUESTS_IN_FLIGHT_MAX);
     let writer = tokio::spawn(write(Arc::clone(&stream), waiting));
@@ -76,6 +82,16 @@ async fn connection(stream: TcpStream, peer: SocketAddr, context: Context) {
         }
     }
     context.node.disconnected(&session);
+}
+
+fn size_buffers(stream: &TcpStream, context: &Context) -> rustix::io::Result<()> {
+    if let Some(bytes) = context.send_buffer_bytes {
+        rustix::net::sockopt::set_socket_send_buffer_size(stream, bytes)?;
+    }
+    if let Some(bytes) = context.receive_buffer_bytes {
+        rustix::net::sockopt::set_socket_recv_buffer_size(stream, bytes)?;
+    }
+    Ok(())
 }
 
 enum Ended {

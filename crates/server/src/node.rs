@@ -105,6 +105,8 @@ pub fn start(config: BrokerConfig) -> Result<Running, StartError> {
                 listener: Arc::from(listener.name.as_str()),
                 door,
                 request_bytes_max: node.config().socket_request_max_bytes,
+                send_buffer_bytes: node.config().socket_buffer_bytes("socket.send.buffer.bytes"),
+                receive_buffer_bytes: node.config().socket_buffer_bytes("socket.receive.buffer.bytes"),
                 draining: drained.clone(),
             };
             accepting.push(tokio::spawn(net::accept(socket, context)));

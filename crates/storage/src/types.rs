@@ -257,6 +257,11 @@ impl SyncTicket {
         self.end_offset
     }
 
+    /// How many files will be synced.
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+
     /// Syncs. Blocks; to be called on a helper thread. After an error the log directory must be given up: never run it again.
     pub fn run(&self) -> io::Result<()> {
         self.files.iter().try_for_each(|file| unless_gone(file.sync_data()))?;

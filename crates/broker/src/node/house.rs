@@ -207,6 +207,8 @@ impl Node {
         });
         self.write_recovery_points();
         self.write_high_watermarks();
+        let (records, syncs) = self.syncs.totals();
+        tracing::info!("fdatasync: {records} records in {syncs} syncs");
         if !whole {
             return;
         }
