@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask verify` is the one gate and writes nothing, `cargo xtask fix` is its twin.
 
 mod bench;
+mod fuzz;
 mod judges;
 mod python;
 mod setup;
@@ -52,6 +53,8 @@ enum Command {
         #[command(subcommand)]
         what: bench::Bench,
     },
+    /// Fuzz what faces a socket or a file, a minute each, from the committed corpus
+    Fuzz(fuzz::Fuzz),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -68,5 +71,6 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Demo { rest } => judges::demo(&rest),
         Command::Bench { what } => bench::run(what),
+        Command::Fuzz(what) => fuzz::run(&what),
     }
 }

@@ -16,11 +16,7 @@ use cargo_metadata::MetadataCommand;
 /// Reads the tree, applies every rule and prints each refusal; fails when there is one.
 pub fn run() -> anyhow::Result<()> {
     let root = root()?;
-    let metadata = MetadataCommand::new()
-        .manifest_path(root.join("Cargo.toml"))
-        .other_options(vec!["--locked".into(), "--all-features".into()])
-        .exec()
-        .context("cargo metadata (is Cargo.lock up to date?)")?;
+    let metadata = read(&root.join("Cargo.toml"))?;
     let members: Vec<arrows::Member> = metadata
         .workspace_packages()
         .iter()
@@ -34,11 +30,15 @@ pub fn run() -> anyhow::Result<()> {
                 .collect(),
         })
         .collect();
-    let licensed: Vec<licences::Licensed> = metadata
-        .packages
-        .iter()
+    // The fuzz targets are a package of their own, which a nightly compiler builds.
+    let fuzz = read(&root.join("fuzz/Cargo.toml"))?;
+    let mut licensed: Vec<licences::Licensed> = [&metadata, &fuzz]
+        .into_iter()
+        .flat_map(|m| &m.packages)
         .map(|p| licences::Licensed { name: format!("{} {}", p.name, p.version), licence: p.license.clone() })
         .collect();
+    licensed.sort_by(|a, b| a.name.cmp(&b.name));
+    licensed.dedup_by(|a, b| a.name == b.name);
 
     let mut refusals = arrows::check(&members);
     refusals.extend(licences::check(&licensed));
@@ -51,6 +51,14 @@ pub fn run() -> anyhow::Result<()> {
     }
     println!("tidy: {} crates, {} dependencies, all in order", members.len(), licensed.len());
     Ok(())
+}
+
+fn read(manifest: &Path) -> anyhow::Result<cargo_metadata::Metadata> {
+    MetadataCommand::new()
+        .manifest_path(manifest)
+        .other_options(vec!["--locked".into(), "--all-features".into()])
+        .exec()
+        .with_context(|| format!("cargo metadata of {} (is its Cargo.lock up to date?)", manifest.display()))
 }
 
 /// The folder of the workspace.

@@ -25,6 +25,7 @@ pub const TESTED: [&str; 4] = ["--workspace", "--lib", "--bins", "--tests"];
 /// Format, tidy, clippy, tests. With `broker`, the engine is left out.
 pub fn verify(broker: bool) -> anyhow::Result<()> {
     cargo("format", &["fmt", "--all", "--check"])?;
+    cargo("format of the fuzz targets", &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])?;
     println!("== tidy");
     crate::tidy::run()?;
     let half: Vec<&str> = BROKER_HALF.iter().flat_map(|name| ["-p", name]).collect();
@@ -47,7 +48,8 @@ pub fn verify(broker: bool) -> anyhow::Result<()> {
 /// What verify asks for, done where a tool can do it.
 pub fn fix() -> anyhow::Result<()> {
     cargo("clippy", &["clippy", "--workspace", "--all-targets", "--fix", "--allow-dirty", "--allow-staged"])?;
-    cargo("format", &["fmt", "--all"])
+    cargo("format", &["fmt", "--all"])?;
+    cargo("format of the fuzz targets", &["fmt", "--manifest-path", "fuzz/Cargo.toml"])
 }
 
 /// Runs cargo with these arguments, named in the output by `what`.

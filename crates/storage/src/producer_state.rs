@@ -34,7 +34,7 @@ impl ProducerBatch {
 
     /// Offset of the first record.
     pub fn first_offset(&self) -> i64 {
-        self.last_offset - i64::from(self.offset_delta)
+        self.last_offset.saturating_sub(i64::from(self.offset_delta))
     }
 }
 
@@ -235,7 +235,7 @@ impl ProducerState {
     /// The last stable offset once `completed` counts as ended: what goes into the aborted-transaction index.
     pub fn last_stable_offset_after(&self, completed: &CompletedTxn) -> i64 {
         let next = self.ongoing.keys().find(|first| **first != completed.first_offset);
-        next.copied().unwrap_or(completed.last_offset + 1)
+        next.copied().unwrap_or(completed.last_offset.saturating_add(1))
     }
 
     /// First offset that a committed reader must not pass: of an open transaction, or of one whose marker is not committed yet.

@@ -237,7 +237,7 @@ impl Segment {
     /// Greatest timestamp and the last offset of its batch, for an empty segment -1.
     pub fn max_timestamp(&self) -> io::Result<(i64, i64)> {
         let best = self.best()?;
-        Ok((best.timestamp, self.base + i64::from(best.relative_offset)))
+        Ok((best.timestamp, self.base.saturating_add(i64::from(best.relative_offset))))
     }
 
     /// The greatest timestamp, looked up once.
@@ -367,7 +367,7 @@ impl Segment {
         let time = self.time()?;
         let at = time.partition_point(|e| e.timestamp < timestamp)?;
         match at.checked_sub(1) {
-            Some(i) => self.floor_position(self.base + i64::from(time.get(i)?.relative_offset)),
+            Some(i) => self.floor_position(self.base.saturating_add(i64::from(time.get(i)?.relative_offset))),
             None => Ok(0),
         }
     }

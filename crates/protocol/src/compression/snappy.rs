@@ -10,7 +10,7 @@ const BLOCK_BYTES: usize = 32 << 10;
 /// A single block may not unfold to more than this: a block is held in memory whole.
 const BLOCK_BYTES_MAX: usize = 128 << 20;
 /// Snappy cannot do better than a 64-byte copy from three bytes; a block that claims more is lying.
-const RATIO_MAX: usize = 64;
+const RATIO_MAX: usize = 22;
 
 /// Appends `input` in xerial's framing to `out`.
 pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {

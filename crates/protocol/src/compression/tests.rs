@@ -52,6 +52,34 @@ fn a_snappy_block_that_lies_about_its_size_reserves_nothing() {
 }
 
 #[test]
+fn a_snappy_block_that_claims_more_than_snappy_can_do_reserves_nothing() {
+    // 63 bytes that claim to unfold to 63 * 64.
+    let mut lie = vec![0xc0, 0x1f];
+    lie.resize(63, 0);
+    let refused = Codec::Snappy.decompress(&lie, &mut Vec::new(), 1 << 30).unwrap_err();
+    assert_eq!(refused.to_string(), "the snappy data is corrupt: a snappy block claims an impossible size");
+    // The best it can do is believed.
+    let mut packed = Vec::new();
+    Codec::Snappy.compress(None, &vec![7; 1 << 20], &mut packed).unwrap();
+    Codec::Snappy.decompress(&packed, &mut Vec::new(), 1 << 20).unwrap();
+}
+
+#[test]
+fn a_thread_does_not_hold_on_to_a_large_zstd_window() {
+    let unfold = |packed: &[u8]| Codec::Zstd.decompress(packed, &mut Vec::new(), 1 << 20).unwrap();
+    let mut packed = Vec::new();
+    Codec::Zstd.compress(None, b"small", &mut packed).unwrap();
+    unfold(&packed);
+    let small = zstd_reader::kept_bytes();
+    assert!(small > 0, "contexts are kept");
+    // A frame of one empty block that asks for a window of 128 MiB.
+    unfold(&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3, 0x01, 0x00, 0x00]);
+    assert_eq!(zstd_reader::kept_bytes(), 0);
+    unfold(&packed);
+    assert_eq!(zstd_reader::kept_bytes(), small);
+}
+
+#[test]
 fn bare_snappy_is_read() {
     let packed = snap::raw::Encoder::new().compress_vec(b"hello hello hello").unwrap();
     let mut out = Vec::new();

@@ -5,6 +5,9 @@ use std::io::{self, Read};
 
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
+/// A context that has grown larger is given back: a few bytes can ask for a window of 128 MiB, and each thread would hold one.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
 thread_local! {
     static KEPT: Cell<Option<DCtx<'static>>> = const { Cell::new(None) };
 }
@@ -61,6 +64,14 @@ impl Read for ZstdReader<'_> {
 
 impl Drop for ZstdReader<'_> {
     fn drop(&mut self) {
-        KEPT.set(self.context.take());
+        KEPT.set(self.context.take().filter(|context| context.sizeof() <= KEPT_BYTES_MAX));
     }
+}
+
+#[cfg(test)]
+pub(super) fn kept_bytes() -> usize {
+    let context = KEPT.take();
+    let bytes = context.as_ref().map_or(0, DCtx::sizeof);
+    KEPT.set(context);
+    bytes
 }

@@ -216,7 +216,7 @@ fn finish_swap(disk: &dyn Disk, dir: &std::path::Path, swaps: &[String], found: 
             next = h.next_offset();
             false
         })?;
-        let replaced: Vec<i64> = found.logs.range(base..next.max(base + 1)).map(|(b, _)| *b).collect();
+        let replaced: Vec<i64> = found.logs.range(base..next.max(base.saturating_add(1))).map(|(b, _)| *b).collect();
         for old in replaced {
             remove_files(disk, dir, old)?;
             found.logs.remove(&old);
