@@ -9,6 +9,7 @@ mod classic;
 mod commits;
 mod error;
 mod membership;
+mod modern;
 mod positions;
 mod protocol;
 mod record;
@@ -25,8 +26,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::cluster::TopicPartition;
-use crate::config::ConfigError;
-use crate::config::{Isolation, OffsetReset};
+use crate::config::{ConfigError, GroupProtocol, Isolation, OffsetReset};
 use crate::coordinator::{Coordinator, Of};
 use crate::error::FetchError;
 use crate::limits::COMMITS_PENDING_MAX;
@@ -144,6 +144,19 @@ impl Consumer {
     pub fn subscribe_pattern(&mut self, pattern: &str) -> Result<(), ConsumerError> {
         drop(crate::client::whole_match(pattern)?);
         self.subscribe_to(Subscription::Pattern(pattern.to_owned()))
+    }
+
+    /// Reads every topic whose name the coordinator finds to match the RE2 pattern; only with `group.protocol=consumer`.
+    pub fn subscribe_coordinator_pattern(&mut self, pattern: &str) -> Result<(), ConsumerError> {
+        if self.client.config().consumer.group_protocol == GroupProtocol::Classic {
+            let what = "Subscribe to RE2/J pattern is not supported when using the CLASSIC protocol defined in config group.protocol";
+            return Err(ConsumerError::IllegalState(what.to_owned()));
+        }
+        if pattern.is_empty() {
+            let what = "Topic pattern to subscribe to cannot be empty";
+            return Err(ConsumerError::InvalidArgument(what.to_owned()));
+        }
+        self.subscribe_to(Subscription::CoordinatorPattern(pattern.to_owned()))
     }
 
     fn subscribe_to(&mut self, subscription: Subscription) -> Result<(), ConsumerError> {

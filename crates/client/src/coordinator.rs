@@ -36,7 +36,6 @@ const COMMIT_INSTANCE_VERSION: i16 = 7;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Of {
     Group,
-    #[expect(dead_code, reason = "comes with the producer's transactions")]
     Transaction,
 }
 
@@ -129,6 +128,15 @@ impl Coordinator {
         Err(ErrorCode::NetworkException)
     }
 
+    /// The finalized level of a feature, as the coordinator has it; 0 if it does not know it.
+    pub(crate) async fn feature(&self, name: &str) -> Result<i16, ErrorCode> {
+        let address = self.address().await?;
+        match self.client.pool().shared(&address, Purpose::Ask).await {
+            Ok(connection) => Ok(connection.feature(name)),
+            Err(_) => Err(ErrorCode::NetworkException),
+        }
+    }
+
     /// Asks the coordinator; one attempt. `patience` is how long it may think beyond `request.timeout.ms`.
     pub(crate) async fn ask<R: Request>(
         &self,
@@ -136,10 +144,21 @@ impl Coordinator {
         patience: std::time::Duration,
         request: impl FnOnce(i16) -> R,
     ) -> Result<R::Response, ErrorCode> {
+        self.ask_up_to(i16::MAX, purpose, patience, request).await
+    }
+
+    /// As [`Coordinator::ask`], in no version newer than `newest`.
+    pub(crate) async fn ask_up_to<R: Request>(
+        &self,
+        newest: i16,
+        purpose: Purpose,
+        patience: std::time::Duration,
+        request: impl FnOnce(i16) -> R,
+    ) -> Result<R::Response, ErrorCode> {
         let address = self.address().await?;
         let asked = async {
             let connection = self.client.pool().shared(&address, purpose).await?;
-            let version = connection.version::<R>()?;
+            let version = connection.version::<R>()?.min(newest);
             connection.call_patiently(version, &request(version), patience).await
         };
         match asked.await {

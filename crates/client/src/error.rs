@@ -205,9 +205,42 @@ pub enum SendError {
     /// `close` was called.
     #[error("Cannot perform operation after producer has been closed")]
     Closed,
+    /// The transaction does not take it.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
     /// An error that no later record can get past, such as a fenced producer.
     #[error("Cannot execute transactional method because we are in an error state: {0}")]
     Fatal(String),
+}
+
+/// Why a transactional call failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TransactionError {
+    /// The producer has no `transactional.id`.
+    #[error(
+        "Cannot use transactional methods without enabling transactions by setting the transactional.id configuration property"
+    )]
+    NotTransactional,
+    /// A call out of order.
+    #[error("{0}")]
+    IllegalState(String),
+    /// Another producer of the same `transactional.id` has taken its place.
+    #[error("There is a newer producer with the same transactionalId which fences the current producer.")]
+    Fenced,
+    /// The transaction can only be aborted; then the producer goes on.
+    #[error("{0}")]
+    Abortable(String),
+    /// The producer can only be closed.
+    #[error("{0}")]
+    Fatal(String),
+    /// `max.block.ms` passed; the call can be repeated.
+    #[error("Timeout expired after {timeout_ms}ms while awaiting {what}")]
+    TimedOut {
+        /// What was waited for.
+        what: &'static str,
+        /// `max.block.ms`.
+        timeout_ms: u64,
+    },
 }
 
 /// Why a batch that was taken did not become a written one.
@@ -253,6 +286,12 @@ pub enum ProduceError {
         /// Whether an attempt may have been written.
         determinacy: Determinacy,
     },
+    /// The transaction it was part of was aborted before it was sent.
+    #[error("Failing batch since transaction was aborted")]
+    Aborted {
+        /// Whether an attempt may have been written.
+        determinacy: Determinacy,
+    },
     /// The producer as a whole can go no further.
     #[error("{reason}")]
     Fatal {
@@ -271,6 +310,7 @@ impl ProduceError {
             | ProduceError::Expired { determinacy, .. }
             | ProduceError::Transport { determinacy, .. }
             | ProduceError::Closed { determinacy }
+            | ProduceError::Aborted { determinacy }
             | ProduceError::Fatal { determinacy, .. } => *determinacy,
         }
     }

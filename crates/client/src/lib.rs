@@ -37,6 +37,8 @@ pub use consumer::{
     Assignor, CommitError, Consumer, ConsumerError, ConsumerRecord, ConsumerRecords, GroupMetadata, OffsetAndMetadata,
     RebalanceListener,
 };
-pub use error::{AdminError, Determinacy, FetchError, ListOffsetsError, MetadataError, ProduceError, SendError};
+pub use error::{
+    AdminError, Determinacy, FetchError, ListOffsetsError, MetadataError, ProduceError, SendError, TransactionError,
+};
 pub use producer::{Delivery, Header, Producer, ProducerRecord, RecordMetadata};
 pub use transport::{Address, Connection, Transport, TransportError};

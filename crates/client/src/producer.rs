@@ -11,6 +11,8 @@ mod sender;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod transaction;
+mod transactional;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,6 +25,7 @@ use crate::error::{MetadataError, ProduceError, SendError};
 pub use delivery::Delivery;
 pub use partitioner::{murmur2, partition_for_key};
 use shared::{Shared, Step};
+use transactional::Transactions;
 
 /// A header of a record, borrowed for the time of `send`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,11 +84,15 @@ impl Drop for Handle {
 
 impl Producer {
     pub(crate) fn start(client: &Client) -> Result<Producer, ConfigError> {
-        if let Some(id) = client.config().originals.get("transactional.id") {
-            let reason = "This client does not support transactions yet".to_owned();
-            return Err(ConfigError::Invalid { name: "transactional.id", value: id.clone(), reason });
-        }
-        let shared = Arc::new(Shared::new(client.config()));
+        let config = client.config();
+        let transactions = match &config.transactional_id {
+            Some(_) if !config.idempotence => {
+                let what = "Cannot set a transactional.id without also enabling idempotence.";
+                return Err(ConfigError::Conflict(what.to_owned()));
+            }
+            id => id.as_deref().map(|id| Arc::new(Transactions::new(client, id))),
+        };
+        let shared = Arc::new(Shared::new(config, transactions));
         tokio::spawn(sender::run(client.clone(), shared.clone()));
         Ok(Producer { handle: Arc::new(Handle { shared, client: client.clone() }) })
     }

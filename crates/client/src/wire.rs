@@ -36,6 +36,8 @@ pub(crate) struct BrokerConnection {
     client_id: StrBytes,
     correlation: AtomicI32,
     versions: HashMap<i16, (i16, i16)>,
+    /// The finalized features of the cluster.
+    features: HashMap<String, i16>,
     request_timeout: Duration,
 }
 
@@ -57,6 +59,7 @@ impl BrokerConnection {
             client_id: StrBytes::from_string(client_id.to_owned()),
             correlation: AtomicI32::new(0),
             versions: HashMap::new(),
+            features: HashMap::new(),
             request_timeout,
         };
         let newest = ApiVersionsRequest::VERSIONS.max.min(ApiVersionsResponse::VERSIONS.max);
@@ -71,7 +74,14 @@ impl BrokerConnection {
             code => return Err(CallError::Protocol(format!("ApiVersions: {code}"))),
         }
         broker.versions = answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect();
+        let finalized = answer.finalized_features.iter();
+        broker.features = finalized.map(|feature| (feature.name.to_string(), feature.max_version_level)).collect();
         Ok(broker)
+    }
+
+    /// The level of a feature that the cluster has agreed on, 0 if it has not.
+    pub(crate) fn feature(&self, name: &str) -> i16 {
+        self.features.get(name).copied().unwrap_or(0)
     }
 
     async fn ask_versions(&self, version: i16) -> Result<ApiVersionsResponse, CallError> {

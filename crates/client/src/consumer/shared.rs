@@ -24,7 +24,6 @@ pub(crate) enum Subscription {
     /// Topics whose whole name matches, shared with the group; matched here.
     Pattern(String),
     /// Topics whose name matches a RE2 pattern, matched by the coordinator (KIP-848).
-    #[expect(dead_code, reason = "comes with group.protocol=consumer")]
     CoordinatorPattern(String),
     /// Partitions taken without a group's leave.
     Assigned,

@@ -5,6 +5,7 @@
 
 mod fetching;
 mod groups;
+mod modern;
 mod offsets;
 
 use std::collections::HashMap;
@@ -18,7 +19,6 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::classic::Classic;
 use super::membership::Change;
 use super::shared::Shared;
 use crate::backoff::Backoff;

@@ -16,11 +16,19 @@ pub(crate) struct Placed {
     pub(crate) append_time: i64,
 }
 
-/// Set once, when the batch is acknowledged or given up.
+/// The end of a batch, whichever.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Done(Result<Placed, ProduceError>),
+    /// It was too large and went on as two: so many records in the first, the rest in the second.
+    Split(u32, [Arc<Completion>; 2]),
+}
+
+/// Set once, when the batch is acknowledged, split or given up.
 #[derive(Debug, Default)]
 pub(crate) struct Completion {
     partition: i32,
-    outcome: OnceLock<Result<Placed, ProduceError>>,
+    outcome: OnceLock<Outcome>,
     settled: Notify,
 }
 
@@ -30,12 +38,23 @@ impl Completion {
     }
 
     pub(crate) fn settle(&self, outcome: Result<Placed, ProduceError>) {
+        self.end(Outcome::Done(outcome));
+    }
+
+    /// The batch goes on as two, of which the first holds `records`; their outcomes are its own.
+    pub(crate) fn split(&self, records: u32) -> [Arc<Completion>; 2] {
+        let halves = [0, 1].map(|_| Arc::new(Completion::new(self.partition)));
+        self.end(Outcome::Split(records, halves.clone()));
+        halves
+    }
+
+    fn end(&self, outcome: Outcome) {
         // The first word holds.
         let _ = self.outcome.set(outcome);
         self.settled.notify_waiters();
     }
 
-    pub(crate) async fn wait(&self) -> &Result<Placed, ProduceError> {
+    async fn ended(&self) -> &Outcome {
         loop {
             let settled = self.settled.notified();
             tokio::pin!(settled);
@@ -45,6 +64,16 @@ impl Completion {
                 return outcome;
             }
             settled.await;
+        }
+    }
+
+    /// Waits until every record of the batch has its end.
+    pub(crate) async fn wait(self: Arc<Self>) {
+        let mut waiting = vec![self];
+        while let Some(completion) = waiting.pop() {
+            if let Outcome::Split(_, halves) = completion.ended().await {
+                waiting.extend(halves.iter().cloned());
+            }
         }
     }
 }
@@ -60,21 +89,44 @@ pub struct Delivery {
 impl Delivery {
     /// Waits until the batch is acknowledged or given up.
     pub async fn wait(&self) -> Result<RecordMetadata, ProduceError> {
-        self.completion.wait().await.as_ref().map(|placed| self.record(placed)).map_err(Clone::clone)
+        let (mut completion, mut index) = (self.completion.clone(), self.index);
+        loop {
+            let half = match completion.ended().await {
+                Outcome::Done(outcome) => return self.record(outcome, index),
+                Outcome::Split(first, halves) => half(halves, *first, &mut index),
+            };
+            completion = half;
+        }
     }
 
     /// The outcome if it is known already.
     pub fn poll_outcome(&self) -> Option<Result<RecordMetadata, ProduceError>> {
-        let outcome = self.completion.outcome.get()?;
-        Some(outcome.as_ref().map(|placed| self.record(placed)).map_err(Clone::clone))
-    }
-
-    fn record(&self, placed: &Placed) -> RecordMetadata {
-        let known = placed.base_offset >= 0;
-        RecordMetadata {
-            partition: self.completion.partition,
-            offset: if known { placed.base_offset + i64::from(self.index) } else { -1 },
-            timestamp: if placed.append_time >= 0 { placed.append_time } else { self.timestamp },
+        let (mut completion, mut index) = (self.completion.clone(), self.index);
+        loop {
+            let half = match completion.outcome.get()? {
+                Outcome::Done(outcome) => return Some(self.record(outcome, index)),
+                Outcome::Split(first, halves) => half(halves, *first, &mut index),
+            };
+            completion = half;
         }
     }
+
+    fn record(&self, outcome: &Result<Placed, ProduceError>, index: u32) -> Result<RecordMetadata, ProduceError> {
+        let placed = outcome.as_ref().map_err(Clone::clone)?;
+        let known = placed.base_offset >= 0;
+        Ok(RecordMetadata {
+            partition: self.completion.partition,
+            offset: if known { placed.base_offset + i64::from(index) } else { -1 },
+            timestamp: if placed.append_time >= 0 { placed.append_time } else { self.timestamp },
+        })
+    }
+}
+
+/// The half that holds the record, which is counted anew in it.
+fn half([first, second]: &[Arc<Completion>; 2], records: u32, index: &mut u32) -> Arc<Completion> {
+    if *index < records {
+        return first.clone();
+    }
+    *index -= records;
+    second.clone()
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use andiron_protocol::batch::{
-    BatchBuilder, BatchOptions, HEADER_BYTES, increment_sequence, patch_crc, patch_producer,
+    Batch as View, BatchBuilder, BatchError, BatchOptions, HEADER_BYTES, increment_sequence, patch_crc, patch_producer,
 };
 use andiron_protocol::compression::Codec;
 use bytes::{Bytes, BytesMut};
@@ -31,6 +31,9 @@ pub(crate) struct ProducerId {
     pub(crate) epoch: i16,
 }
 
+/// Numbers kept free behind each batch's: it can be halved twenty times, and the halves stand where it stood.
+pub(crate) const ROOM_FOR_HALVES: u64 = 1 << 20;
+
 /// A sealed batch.
 #[derive(Debug)]
 pub(crate) struct Batch {
@@ -47,7 +50,9 @@ pub(crate) struct Batch {
     /// Why its bytes could not be made; such a batch is taken only to be failed.
     pub(crate) broken: Option<String>,
     not_before: Option<Instant>,
-    _memory: OwnedSemaphorePermit,
+    /// So many numbers from its own on are its own, for the batches it may be split into.
+    room: u64,
+    _memory: Arc<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug)]
@@ -63,6 +68,8 @@ struct Open {
 pub(crate) struct Making {
     pub(crate) batch_size: usize,
     pub(crate) compression: Compression,
+    /// The batches are parts of transactions.
+    pub(crate) transactional: bool,
 }
 
 /// Memory for a batch to be opened, with its number and outcome.
@@ -110,8 +117,12 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new(making: Making) -> Self {
-        let options =
-            BatchOptions { codec: making.compression.codec, level: making.compression.level, ..Default::default() };
+        let options = BatchOptions {
+            codec: making.compression.codec,
+            level: making.compression.level,
+            transactional: making.transactional,
+            ..Default::default()
+        };
         Queue {
             making,
             builder: BatchBuilder::new(options),
@@ -209,7 +220,8 @@ impl Queue {
             sequence: None,
             broken,
             not_before: None,
-            _memory: open.memory,
+            room: ROOM_FOR_HALVES,
+            _memory: Arc::new(open.memory),
         });
     }
 
@@ -308,6 +320,54 @@ impl Queue {
         self.sealed.insert(place, batch);
     }
 
+    /// Halves a batch that the broker finds too large. The halves take its place and its sequences; of each its number and its
+    /// outcome. One that cannot be halved is given back.
+    pub(crate) fn split(&mut self, batch: Batch) -> Result<[(u64, Arc<Completion>); 2], Batch> {
+        let records = batch.records / 2;
+        let room = batch.room / 2;
+        if records == 0 || room == 0 {
+            return Err(batch);
+        }
+        let Ok(bytes) = halves(&batch.bytes, records, &self.builder.options) else { return Err(batch) };
+        // What was believed of its compression was too good.
+        self.ratio = 1.0;
+        self.on_wire = self.on_wire.saturating_sub(1);
+        let numbers = [batch.number, batch.number + room];
+        let counts = [records, batch.records - records];
+        let completions = batch.completion.split(records);
+        if batch.sequence.is_some()
+            && let Some(place) = self.outstanding.iter().position(|number| *number == batch.number)
+        {
+            self.outstanding.insert(place + 1, numbers[1]);
+        }
+        let mut sequence = batch.sequence;
+        let mut place = self.sealed.partition_point(|other| other.number < batch.number);
+        for (((number, count), bytes), completion) in numbers.into_iter().zip(counts).zip(bytes).zip(&completions) {
+            let mut half = Batch {
+                number,
+                bytes,
+                records: count,
+                created: batch.created,
+                completion: completion.clone(),
+                attempts: batch.attempts,
+                uncertain: batch.uncertain,
+                sequence: None,
+                broken: None,
+                not_before: None,
+                room,
+                _memory: batch._memory.clone(),
+            };
+            if let (Some(first), Some(producer)) = (sequence, self.producer) {
+                self::number(&mut half, producer, first);
+                sequence = Some(increment_sequence(first, count as i32));
+            }
+            self.sealed.insert(place, half);
+            place += 1;
+        }
+        let [first, second] = completions;
+        Ok([(numbers[0], first), (numbers[1], second)])
+    }
+
     /// The batch is given up; `taken` if it was on the wire till now.
     pub(crate) fn given_up(&mut self, batch: &Batch, taken: bool, may_be_written: bool) {
         if taken {
@@ -368,6 +428,20 @@ impl Queue {
         self.seal();
         self.sealed.drain(..).collect()
     }
+}
+
+/// The first `records` of a batch and the others, as batches of their own.
+fn halves(bytes: &[u8], records: u32, options: &BatchOptions) -> Result<[Bytes; 2], BatchError> {
+    let mut scratch = Vec::new();
+    let mut builders = [BatchBuilder::new(options.clone()), BatchBuilder::new(options.clone())];
+    for (at, record) in View::first(bytes)?.records(&mut scratch)?.enumerate() {
+        let record = record?;
+        let headers: Vec<_> = record.headers.clone().collect::<Result<_, _>>()?;
+        let builder = &mut builders[usize::from(at >= records as usize)];
+        builder.append_with_headers(record.timestamp, record.key, record.value, headers);
+    }
+    let [first, second] = &mut builders;
+    Ok([first.build()?, second.build()?])
 }
 
 fn number(batch: &mut Batch, producer: ProducerId, sequence: i32) {

@@ -10,6 +10,9 @@ const FLEXIBLE_VERSION: i16 = 9;
 /// From this version on topics go by id.
 pub(crate) const TOPIC_ID_VERSION: i16 = 13;
 
+/// Under transaction version 1 no version newer than this may be used: the broker would add partitions by itself.
+pub(crate) const FIRST_TRANSACTIONS_VERSION_MAX: i16 = 11;
+
 /// One topic's batches: partition and bytes.
 pub(crate) struct TopicBatches<'a> {
     pub(crate) name: &'a str,
@@ -22,6 +25,7 @@ pub(crate) fn produce(
     version: i16,
     correlation_id: i32,
     client_id: &str,
+    transactional_id: Option<&str>,
     acks: i16,
     timeout_ms: i32,
     topics: &[TopicBatches<'_>],
@@ -34,11 +38,10 @@ pub(crate) fn produce(
     out.text.put_i16(client_id.len() as i16);
     out.text.put_slice(client_id.as_bytes());
     out.end_of_struct();
-    // No transactional id.
-    if flexible {
-        out.text.put_u8(0);
-    } else {
-        out.text.put_i16(-1);
+    match transactional_id {
+        Some(id) => out.name(id),
+        None if flexible => out.text.put_u8(0),
+        None => out.text.put_i16(-1),
     }
     out.text.put_i16(acks);
     out.text.put_i32(timeout_ms);
@@ -46,12 +49,8 @@ pub(crate) fn produce(
     for topic in topics {
         if version >= TOPIC_ID_VERSION {
             out.text.put_slice(topic.id.as_bytes());
-        } else if flexible {
-            out.varint(topic.name.len() as u32 + 1);
-            out.text.put_slice(topic.name.as_bytes());
         } else {
-            out.text.put_i16(topic.name.len() as i16);
-            out.text.put_slice(topic.name.as_bytes());
+            out.name(topic.name);
         }
         out.count(topic.batches.len());
         for (partition, batch) in &topic.batches {
@@ -86,6 +85,15 @@ impl Writer {
         } else {
             self.text.put_i32(count as i32);
         }
+    }
+
+    fn name(&mut self, name: &str) {
+        if self.flexible {
+            self.varint(name.len() as u32 + 1);
+        } else {
+            self.text.put_i16(name.len() as i16);
+        }
+        self.text.put_slice(name.as_bytes());
     }
 
     fn varint(&mut self, mut value: u32) {

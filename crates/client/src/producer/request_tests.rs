@@ -12,7 +12,8 @@ fn every_version_reads_back() {
     let big = Bytes::from(vec![1; 300]);
     for version in 3..=13 {
         let topics = [TopicBatches { name: "t", id, batches: vec![(0, Bytes::from_static(b"abc")), (5, big.clone())] }];
-        let frame = produce(version, 9, "me", -1, 1500, &topics);
+        let transactional = (version % 2 == 0).then_some("txn");
+        let frame = produce(version, 9, "me", transactional, -1, 1500, &topics);
         let mut bytes = BytesMut::new();
         frame.parts.iter().for_each(|part| bytes.put_slice(part));
         let mut bytes = bytes.freeze();
@@ -21,6 +22,7 @@ fn every_version_reads_back() {
         assert_eq!(header.client_id.unwrap().as_str(), "me");
         let body = ProduceRequest::decode(&mut bytes, version).unwrap();
         assert!(bytes.is_empty(), "version {version} leaves {} bytes", bytes.len());
+        assert_eq!(body.transactional_id.as_ref().map(|id| id.as_str()), transactional);
         assert_eq!((body.acks, body.timeout_ms), (-1, 1500));
         let topic = &body.topic_data[0];
         assert!(if version >= 13 { topic.topic_id == id } else { topic.name.as_str() == "t" });

@@ -22,8 +22,10 @@ use super::delivery::Placed;
 use super::queue::{Batch, ProducerId, Ready};
 use super::request::{self, TopicBatches};
 use super::shared::{PartitionQueue, Shared};
+use super::transactional::Transactions;
 use crate::backoff::Backoff;
 use crate::client::Client;
+use crate::cluster::TopicPartition;
 use crate::config::Acks;
 use crate::error::{Determinacy, ProduceError};
 use crate::metadata::{self, Leader};
@@ -38,10 +40,25 @@ pub(super) struct Sent {
 }
 
 enum Event {
-    Connected { node: i32, connection: Result<Arc<BrokerConnection>, CallError> },
-    Answered { node: i32, connection: Arc<BrokerConnection>, sent: Vec<Sent>, answer: Result<Answer, CallError> },
-    Refreshed { learned: bool },
+    Connected {
+        node: i32,
+        connection: Result<Arc<BrokerConnection>, CallError>,
+    },
+    Answered {
+        node: i32,
+        connection: Arc<BrokerConnection>,
+        sent: Vec<Sent>,
+        answer: Result<Answer, CallError>,
+    },
+    Refreshed {
+        learned: bool,
+    },
     Identified(Result<ProducerId, Unidentified>),
+    /// Partitions were added to the transaction, or not.
+    Added {
+        partitions: Vec<TopicPartition>,
+        outcome: Result<(), ErrorCode>,
+    },
 }
 
 pub(super) enum Answer {
@@ -85,6 +102,8 @@ struct Sender {
     refresh_failures: u32,
     refresh_not_before: Option<Instant>,
     refreshed: Instant,
+    add_failures: u32,
+    add_not_before: Option<Instant>,
     backoff: Backoff,
     turn: usize,
 }
@@ -107,6 +126,8 @@ pub(super) async fn run(client: Client, shared: Arc<Shared>) {
         refresh_failures: 0,
         refresh_not_before: None,
         refreshed: Instant::now(),
+        add_failures: 0,
+        add_not_before: None,
         turn: 0,
     };
     loop {
@@ -146,6 +167,11 @@ impl Sender {
         let force = self.shared.forced();
         let queues = self.shared.queues();
 
+        let transactions = self.shared.transactions.clone();
+        if let Some(transactions) = &transactions {
+            self.follow_transaction(transactions, &queues, now, &mut wake_at);
+        }
+
         let mut ready: HashMap<i32, AtNode> = HashMap::new();
         let mut leaderless = now >= self.refreshed + max_age && !queues.is_empty();
         let mut wants_id = false;
@@ -155,7 +181,7 @@ impl Sender {
             if let Some(expires) = expires {
                 earliest(&mut wake_at, expires);
             }
-            if idempotent {
+            if idempotent && transactions.is_none() {
                 self.begin_epoch_if_wanted(at);
             }
             let (state, waiting, on_wire) = {
@@ -163,6 +189,9 @@ impl Sender {
                 (queue.ready(now, linger, force), queue.waiting(), queue.on_wire)
             };
             if waiting == 0 || one_at_a_time && on_wire > 0 {
+                continue;
+            }
+            if transactions.as_ref().is_some_and(|of| !of.machine.lock().may_send(&at.partition)) {
                 continue;
             }
             wants_id = true;
@@ -183,7 +212,7 @@ impl Sender {
             self.refresh(now, &mut wake_at);
         }
         if idempotent && self.producer.is_none() {
-            if wants_id {
+            if wants_id && transactions.is_none() {
                 self.identify(now, &mut wake_at);
             }
             return wake_at;
@@ -196,6 +225,56 @@ impl Sender {
             self.send_to(&at.leader, &at.queues, now).await;
         }
         wake_at
+    }
+
+    /// Takes over the transaction's identity, and adds partitions to it.
+    fn follow_transaction(
+        &mut self,
+        transactions: &Arc<Transactions>,
+        queues: &[Arc<PartitionQueue>],
+        now: Instant,
+        wake_at: &mut Instant,
+    ) {
+        if self.shared.gives_up() {
+            self.shared.drop_unsent();
+        }
+        let mut machine = transactions.machine.lock();
+        let producer = machine.producer();
+        if producer != self.producer {
+            // Between two transactions: nothing is under way.
+            self.producer = producer;
+            if let Some(producer) = producer {
+                queues.iter().for_each(|at| at.queue.lock().renumber(producer));
+            }
+        }
+        if let Some(not_before) = self.add_not_before.filter(|at| *at > now) {
+            earliest(wake_at, not_before);
+            return;
+        }
+        let Some((producer, partitions)) = machine.to_add() else { return };
+        drop(machine);
+        let transactions = transactions.clone();
+        self.events.push(Box::pin(async move {
+            let outcome = transactions.add_partitions(producer, &partitions).await;
+            Event::Added { partitions, outcome }
+        }));
+    }
+
+    fn added(&mut self, partitions: Vec<TopicPartition>, outcome: Result<(), ErrorCode>, now: Instant) {
+        let Some(transactions) = self.shared.transactions.clone() else { return };
+        self.add_failures = if outcome.is_ok() { 0 } else { self.add_failures.saturating_add(1) };
+        self.add_not_before = outcome.is_err().then(|| now + self.backoff.after(self.add_failures));
+        if let Err(code) = &outcome {
+            tracing::debug!("partitions were not added to the transaction: {code}");
+        }
+        let fatal = {
+            let mut machine = transactions.machine.lock();
+            machine.added(partitions, outcome);
+            machine.fatal_error()
+        };
+        if let Some(fatal) = fatal {
+            self.shared.fail(fatal.to_string());
+        }
     }
 
     /// Sends to one broker while it may have more in flight and there is something to send.
@@ -258,7 +337,12 @@ impl Sender {
         let config = self.client.config();
         let frame = connection.version::<ProduceRequest>().map(|newest| {
             let by_id = newest >= request::TOPIC_ID_VERSION && sent.iter().all(|sent| !sent.topic_id.is_nil());
-            let version = if by_id { newest } else { newest.min(request::TOPIC_ID_VERSION - 1) };
+            let mut version = if by_id { newest } else { newest.min(request::TOPIC_ID_VERSION - 1) };
+            let transactions = self.shared.transactions.as_ref();
+            if transactions.is_some_and(|of| !of.machine.lock().is_second_version()) {
+                version = version.min(request::FIRST_TRANSACTIONS_VERSION_MAX);
+            }
+            let transactional_id = transactions.map(|of| of.id.as_str());
             let mut topics: Vec<TopicBatches<'_>> = Vec::new();
             for sent in &sent {
                 let part = (sent.at.partition.partition, sent.batch.bytes.clone());
@@ -273,7 +357,8 @@ impl Sender {
             }
             let (acks, timeout) = (config.acks.wire(), config.request_timeout_ms);
             let correlation_id = connection.next_correlation_id();
-            (request::produce(version, correlation_id, connection.client_id(), acks, timeout, &topics), version)
+            let client_id = connection.client_id();
+            (request::produce(version, correlation_id, client_id, transactional_id, acks, timeout, &topics), version)
         });
         let handed_over = match frame {
             Ok((frame, version)) => connection.send(frame).await.map(|pending| (pending, version)),
@@ -328,6 +413,7 @@ impl Sender {
                     self.shared.weigh(|partition| metadata.leader(partition).is_some());
                 }
             }
+            Event::Added { partitions, outcome } => self.added(partitions, outcome, now),
             Event::Identified(outcome) => {
                 self.identifying = false;
                 match outcome {

@@ -12,12 +12,13 @@ use tokio::time::Instant;
 
 use super::delivery::{Completion, Delivery, Placed};
 use super::partitioner::{Choice, Sticky, partition_for_key};
-use super::queue::{Batch, Making, Opening, Queue};
+use super::queue::{Batch, Making, Opening, Queue, ROOM_FOR_HALVES};
+use super::transactional::Transactions;
 use super::{Header, ProducerRecord};
 use crate::backoff::random_u32;
 use crate::cluster::{TopicInfo, TopicPartition};
 use crate::config::{ClientConfig, Partitioner};
-use crate::error::{ProduceError, SendError};
+use crate::error::{Determinacy, ProduceError, SendError};
 
 /// A record's own bytes at most, beside its key, value and headers: Java's constant, for its messages name the sum.
 const RECORD_OVERHEAD_BYTES_MAX: usize = 21;
@@ -65,16 +66,22 @@ pub(crate) struct Shared {
     fatal: Mutex<Option<String>>,
     shut: AtomicBool,
     aborted: AtomicBool,
+    /// The transactions of a transactional producer.
+    pub(crate) transactions: Option<Arc<Transactions>>,
     /// Wakes the sender.
     pub(crate) wake: Notify,
 }
 
 impl Shared {
-    pub(crate) fn new(config: &ClientConfig) -> Self {
+    pub(crate) fn new(config: &ClientConfig, transactions: Option<Arc<Transactions>>) -> Self {
         let size = |bytes: i32| usize::try_from(bytes).unwrap_or(0);
         let buffer_memory = usize::try_from(config.buffer_memory).unwrap_or(0).min(Semaphore::MAX_PERMITS);
         Shared {
-            making: Making { batch_size: size(config.batch_size), compression: config.compression },
+            making: Making {
+                batch_size: size(config.batch_size),
+                compression: config.compression,
+                transactional: transactions.is_some(),
+            },
             max_request_size: size(config.max_request_size),
             buffer_memory,
             max_block_ms: config.max_block_ms.max(0).unsigned_abs(),
@@ -89,6 +96,7 @@ impl Shared {
             fatal: Mutex::default(),
             shut: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
+            transactions,
             wake: Notify::new(),
         }
     }
@@ -108,6 +116,9 @@ impl Shared {
         }
         if let Some(negative) = record.partition.filter(|partition| *partition < 0) {
             return Err(SendError::InvalidPartition(negative));
+        }
+        if let Some(transactions) = &self.transactions {
+            transactions.machine.lock().check_sending()?;
         }
         let size = size_bound(record);
         if size > self.max_request_size {
@@ -133,7 +144,7 @@ impl Shared {
                     Err(_) => return Ok(Step::Memory(wanted)),
                 },
             };
-            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+            let number = self.numbers.fetch_add(ROOM_FOR_HALVES, Ordering::Relaxed);
             let completion = Arc::new(Completion::new(at.partition.partition));
             self.incomplete.lock().insert(number, completion.clone());
             queue.open(Opening { number, completion, memory }, Instant::now());
@@ -142,6 +153,9 @@ impl Shared {
             return Ok(Step::Topic { partitions_known: count });
         };
         drop(queue);
+        if let Some(transactions) = &self.transactions {
+            transactions.machine.lock().writes_to(&at.partition);
+        }
         if sticks {
             topic.sticky.lock().appended(partition, size - HEADER_BYTES, self.making.batch_size, appended.full);
         }
@@ -238,8 +252,7 @@ impl Shared {
         self.wake.notify_one();
         let waiting: Vec<Arc<Completion>> = self.incomplete.lock().values().cloned().collect();
         for completion in waiting {
-            // The failure kept below is the first one, not that of the first batch waited for.
-            let _ = completion.wait().await;
+            completion.wait().await;
         }
         match self.failure.lock().take() {
             Some(failure) => Err(failure),
@@ -252,6 +265,13 @@ impl Shared {
         if let Err(failure) = &outcome {
             tracing::debug!("a batch of {} records failed: {failure}", batch.records);
             self.failure.lock().get_or_insert_with(|| failure.clone());
+            if let Some(transactions) = &self.transactions {
+                let code = match failure {
+                    ProduceError::Refused { code, .. } => Some(*code),
+                    _ => None,
+                };
+                transactions.machine.lock().batch_failed(code, failure);
+            }
         }
         self.incomplete.lock().remove(&batch.number);
         batch.completion.settle(outcome);
@@ -263,6 +283,40 @@ impl Shared {
             self.failure.lock().get_or_insert_with(&error);
             completion.settle(Err(error()));
         }
+    }
+
+    /// A batch that the broker finds too large goes on as two; one that cannot be split is given back.
+    pub(crate) fn split(&self, at: &PartitionQueue, batch: Batch) -> Result<(), Batch> {
+        let halves = at.queue.lock().split(batch)?;
+        let mut incomplete = self.incomplete.lock();
+        for (number, completion) in halves {
+            incomplete.insert(number, completion);
+        }
+        Ok(())
+    }
+
+    /// Gives up what waits to be sent: its transaction is being aborted.
+    pub(crate) fn drop_unsent(&self) {
+        for at in self.queues() {
+            let batches = {
+                let mut queue = at.queue.lock();
+                let batches = queue.drain();
+                batches.iter().for_each(|batch| queue.given_up(batch, false, batch.uncertain));
+                batches
+            };
+            batches.into_iter().for_each(|batch| self.drop_aborted(batch));
+        }
+    }
+
+    /// A batch of a transaction that is being aborted.
+    pub(crate) fn drop_aborted(&self, batch: Batch) {
+        let determinacy = if batch.uncertain { Determinacy::MayHaveHappened } else { Determinacy::DidNotHappen };
+        self.complete(batch, Err(ProduceError::Aborted { determinacy }));
+    }
+
+    /// Whether batches that come back are not to be sent again.
+    pub(crate) fn gives_up(&self) -> bool {
+        self.transactions.as_ref().is_some_and(|transactions| transactions.machine.lock().gives_up())
     }
 
     /// No further sends.

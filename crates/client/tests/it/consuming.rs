@@ -16,14 +16,14 @@ use tokio::time::{Instant, timeout};
 use crate::support::{bootstrap, client, topic, variable};
 
 /// Nothing here waits longer for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
-const TICK: Duration = Duration::from_millis(100);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TICK: Duration = Duration::from_millis(100);
 
-fn unique(what: &str) -> String {
+pub fn unique(what: &str) -> String {
     format!("{what}-{}", uuid::Uuid::new_v4().simple())
 }
 
-async fn fill(client: &Client, topic: &str, partitions: i32, numbers: std::ops::Range<usize>) {
+pub async fn fill(client: &Client, topic: &str, partitions: i32, numbers: std::ops::Range<usize>) {
     let producer = client.producer().unwrap();
     for n in numbers {
         let value = n.to_string();
@@ -34,11 +34,11 @@ async fn fill(client: &Client, topic: &str, partitions: i32, numbers: std::ops::
     producer.flush().await.unwrap();
 }
 
-fn number(record: &ConsumerRecord) -> usize {
+pub fn number(record: &ConsumerRecord) -> usize {
     std::str::from_utf8(record.value.as_deref().unwrap()).unwrap().parse().unwrap()
 }
 
-async fn poll_some(consumer: &mut Consumer, most: usize) -> Vec<ConsumerRecord> {
+pub async fn poll_some(consumer: &mut Consumer, most: usize) -> Vec<ConsumerRecord> {
     let deadline = Instant::now() + PATIENCE;
     let mut records = Vec::new();
     while records.len() < most {
@@ -49,7 +49,10 @@ async fn poll_some(consumer: &mut Consumer, most: usize) -> Vec<ConsumerRecord> 
 }
 
 /// Polls all of them until it is so.
-async fn poll_until(consumers: &mut [&mut Consumer], is_so: impl Fn(&[&mut Consumer]) -> bool) -> Vec<ConsumerRecord> {
+pub async fn poll_until(
+    consumers: &mut [&mut Consumer],
+    is_so: impl Fn(&[&mut Consumer]) -> bool,
+) -> Vec<ConsumerRecord> {
     let deadline = Instant::now() + PATIENCE;
     let mut records = Vec::new();
     while !is_so(consumers) {
@@ -63,7 +66,7 @@ async fn poll_until(consumers: &mut [&mut Consumer], is_so: impl Fn(&[&mut Consu
 }
 
 /// Whether every partition has exactly one holder and the shares differ by no more than one.
-fn is_shared(consumers: &[&mut Consumer], partitions: usize) -> bool {
+pub fn is_shared(consumers: &[&mut Consumer], partitions: usize) -> bool {
     let held: Vec<Vec<TopicPartition>> = consumers.iter().map(|consumer| consumer.assignment()).collect();
     let all: BTreeSet<&TopicPartition> = held.iter().flatten().collect();
     let (least, most) = (held.iter().map(Vec::len).min().unwrap(), held.iter().map(Vec::len).max().unwrap());
@@ -71,13 +74,13 @@ fn is_shared(consumers: &[&mut Consumer], partitions: usize) -> bool {
 }
 
 #[derive(Default)]
-struct Told {
-    revoked: usize,
-    assigned: usize,
-    lost: usize,
+pub struct Told {
+    pub revoked: usize,
+    pub assigned: usize,
+    pub lost: usize,
 }
 
-struct Listens(Arc<Mutex<Told>>);
+pub struct Listens(pub Arc<Mutex<Told>>);
 
 #[async_trait::async_trait]
 impl RebalanceListener for Listens {
@@ -106,7 +109,7 @@ fn protocols() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
     ]
 }
 
-fn member(bootstrap: &str, group: &str, properties: &[(&str, &str)]) -> Consumer {
+pub fn member(bootstrap: &str, group: &str, properties: &[(&str, &str)]) -> Consumer {
     let all: Vec<(&str, &str)> = [("group.id", group), ("auto.offset.reset", "earliest")]
         .into_iter()
         .chain(properties.iter().copied())
@@ -156,48 +159,53 @@ async fn members_share_under_every_assignor_and_each_record_is_read_once() {
     crate::support::log();
     let bootstrap = bootstrap();
     for (name, properties) in protocols() {
-        let client = client(&bootstrap, &[]);
-        let topic = topic(&client, name, 6).await;
-        let group = unique(name);
-        fill(&client, &topic, 6, 0..6_000).await;
-        let told: Vec<Arc<Mutex<Told>>> = (0..3).map(|_| Arc::default()).collect();
-        let new = |at: usize| {
-            let mut consumer = member(&bootstrap, &group, &properties);
-            consumer.set_rebalance_listener(Some(Box::new(Listens(told[at].clone()))));
-            consumer
-        };
-        let mut seen: Vec<usize> = Vec::new();
-        let mut a = new(0);
-        a.subscribe([topic.as_str()]).await.unwrap();
-        let came = poll_until(&mut [&mut a], |all| is_shared(all, 6)).await;
-        seen.extend(came.iter().map(number));
-        let mut b = new(1);
-        b.subscribe([topic.as_str()]).await.unwrap();
-        let came = poll_until(&mut [&mut a, &mut b], |all| is_shared(all, 6)).await;
-        seen.extend(came.iter().map(number));
-        if name == "cooperative-sticky" {
-            assert_eq!(told[0].lock().revoked, 3, "only what the other gets is given up");
-        }
-        let mut c = new(2);
-        c.subscribe([topic.as_str()]).await.unwrap();
-        let came = poll_until(&mut [&mut a, &mut b, &mut c], |all| is_shared(all, 6)).await;
-        seen.extend(came.iter().map(number));
-        a.close(PATIENCE).await.unwrap();
-        let came = poll_until(&mut [&mut b, &mut c], |all| is_shared(all, 6)).await;
-        seen.extend(came.iter().map(number));
-        let deadline = Instant::now() + PATIENCE;
-        while seen.len() < 6_000 && Instant::now() < deadline {
-            seen.extend(b.poll(TICK).await.unwrap().iter().map(number));
-            seen.extend(c.poll(TICK).await.unwrap().iter().map(number));
-        }
-        seen.sort_unstable();
-        assert!(seen.iter().copied().eq(0..6_000), "{name}: {} records", seen.len());
-        for told in &told {
-            assert_eq!(told.lock().lost, 0, "{name}: nothing was lost in an orderly rebalance");
-        }
-        b.close(PATIENCE).await.unwrap();
-        c.close(PATIENCE).await.unwrap();
+        members_share(&bootstrap, name, &properties).await;
     }
+}
+
+/// One member, then two, then three, then two again share six partitions.
+pub async fn members_share(bootstrap: &str, name: &str, properties: &[(&str, &str)]) {
+    let client = client(bootstrap, &[]);
+    let topic = topic(&client, name, 6).await;
+    let group = unique(name);
+    fill(&client, &topic, 6, 0..6_000).await;
+    let told: Vec<Arc<Mutex<Told>>> = (0..3).map(|_| Arc::default()).collect();
+    let new = |at: usize| {
+        let mut consumer = member(bootstrap, &group, properties);
+        consumer.set_rebalance_listener(Some(Box::new(Listens(told[at].clone()))));
+        consumer
+    };
+    let mut seen: Vec<usize> = Vec::new();
+    let mut a = new(0);
+    a.subscribe([topic.as_str()]).await.unwrap();
+    let came = poll_until(&mut [&mut a], |all| is_shared(all, 6)).await;
+    seen.extend(came.iter().map(number));
+    let mut b = new(1);
+    b.subscribe([topic.as_str()]).await.unwrap();
+    let came = poll_until(&mut [&mut a, &mut b], |all| is_shared(all, 6)).await;
+    seen.extend(came.iter().map(number));
+    if name == "cooperative-sticky" {
+        assert_eq!(told[0].lock().revoked, 3, "only what the other gets is given up");
+    }
+    let mut c = new(2);
+    c.subscribe([topic.as_str()]).await.unwrap();
+    let came = poll_until(&mut [&mut a, &mut b, &mut c], |all| is_shared(all, 6)).await;
+    seen.extend(came.iter().map(number));
+    a.close(PATIENCE).await.unwrap();
+    let came = poll_until(&mut [&mut b, &mut c], |all| is_shared(all, 6)).await;
+    seen.extend(came.iter().map(number));
+    let deadline = Instant::now() + PATIENCE;
+    while seen.len() < 6_000 && Instant::now() < deadline {
+        seen.extend(b.poll(TICK).await.unwrap().iter().map(number));
+        seen.extend(c.poll(TICK).await.unwrap().iter().map(number));
+    }
+    seen.sort_unstable();
+    assert!(seen.iter().copied().eq(0..6_000), "{name}: {} records", seen.len());
+    for told in &told {
+        assert_eq!(told.lock().lost, 0, "{name}: nothing was lost in an orderly rebalance");
+    }
+    b.close(PATIENCE).await.unwrap();
+    c.close(PATIENCE).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,8 @@
 
 mod consuming;
 mod judged;
+mod kip848;
 mod producing;
 mod reading;
 mod support;
+mod transactions;

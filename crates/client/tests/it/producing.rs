@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use andiron_client::admin::NewTopic;
 use andiron_client::producer::partition_for_key;
 use andiron_client::{Header, Isolation, ProducerRecord, SendError};
 
@@ -157,4 +158,46 @@ async fn records_without_a_key_fill_batches_and_reach_every_partition() {
     let mut of: HashMap<i32, usize> = HashMap::new();
     read.iter().for_each(|record| *of.entry(record.partition).or_default() += 1);
     assert!(of.len() == 4 && of.values().all(|n| *n > 300), "{of:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "judged"]
+async fn batches_that_are_too_large_for_the_topic_are_split() {
+    let bootstrap = bootstrap();
+    for codec in ["none", "zstd"] {
+        let client = client(&bootstrap, &[("batch.size", "200000"), ("linger.ms", "50"), ("compression.type", codec)]);
+        let name = format!("too-large-{}", uuid::Uuid::new_v4().simple());
+        let configs = vec![("max.message.bytes".to_owned(), "10000".to_owned())];
+        let new = NewTopic { name: name.clone(), partitions: Some(2), configs, ..NewTopic::default() };
+        assert_eq!(client.admin().create_topics(&[new], false).await.unwrap()[0].result, Ok(()));
+        let producer = client.producer().unwrap();
+        // Random, so that no codec makes it small.
+        let value: Vec<u8> = (0..20).flat_map(|_| uuid::Uuid::new_v4().into_bytes()).collect();
+        let mut deliveries = Vec::new();
+        for n in 0..2_000_u32 {
+            let mut value = value.clone();
+            value.rotate_left(n as usize % 300);
+            let (key, value) = (n.to_be_bytes(), Some(&value[..]));
+            let record = ProducerRecord { topic: &name, key: Some(&key), value, ..ProducerRecord::default() };
+            deliveries.push(producer.send(&record).await.unwrap());
+        }
+        producer.flush().await.unwrap();
+        let read = read_all(&client, &name, Isolation::ReadUncommitted).await;
+        assert_eq!(read.len(), 2_000, "{codec}");
+        let mut of: HashMap<(i32, i64), u32> = HashMap::new();
+        for record in &read {
+            let key = u32::from_be_bytes(record.key.clone().unwrap().try_into().unwrap());
+            of.insert((record.partition, record.offset), key);
+        }
+        for (n, delivery) in deliveries.iter().enumerate() {
+            let at = delivery.wait().await.unwrap();
+            assert_eq!(of.get(&(at.partition, at.offset)), Some(&(n as u32)), "{codec}: where it is said to be");
+        }
+        let oversized = vec![1; 20_000];
+        let record = ProducerRecord { topic: &name, value: Some(&oversized), ..ProducerRecord::default() };
+        if codec == "none" {
+            let error = producer.send(&record).await.unwrap().wait().await.unwrap_err();
+            assert!(error.to_string().starts_with("MESSAGE_TOO_LARGE"), "{error}");
+        }
+    }
 }

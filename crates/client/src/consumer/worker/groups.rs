@@ -1,8 +1,10 @@
 //! Drives the membership: sends what its machine asks for and tells it the answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use andiron_protocol::KafkaUuid;
 use andiron_protocol::error::ErrorCode;
 use andiron_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use andiron_protocol::messages::leave_group_request::MemberIdentity;
@@ -12,15 +14,16 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Change, Classic, Worker, earliest};
+use super::{Change, Worker, earliest};
 use crate::backoff::Backoff;
 use crate::client::{Client, whole_match};
 use crate::cluster::TopicInfo;
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, GroupProtocol};
 use crate::consumer::assignor::Layout;
-use crate::consumer::classic::{self, Joined, Next};
+use crate::consumer::classic::{self, Classic, Joined};
 use crate::consumer::error::ConsumerError;
 use crate::consumer::membership::Timeouts;
+use crate::consumer::modern::{self, Beaten, Modern, Wanted};
 use crate::consumer::shared::Subscription;
 use crate::coordinator::{Coordinator, Identity, text};
 use crate::error::MetadataError;
@@ -41,7 +44,7 @@ const LEAVE_MEMBERS_VERSION: i16 = 3;
 /// From this version on LeaveGroup says why.
 const LEAVE_REASON_VERSION: i16 = 5;
 /// A LeaveGroup may take so long before `close` goes on without its answer.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Beyond the rebalance timeout, for the coordinator's answer to arrive.
 const JOIN_GRACE: Duration = Duration::from_secs(5);
 
@@ -53,6 +56,13 @@ pub(super) enum Event {
         generation: i32,
         code: ErrorCode,
     },
+    BeatenModern {
+        number: u64,
+        answer: Result<Beaten, ErrorCode>,
+        /// The id that an older coordinator made.
+        member_id: Option<String>,
+    },
+    Named(Vec<(uuid::Uuid, Arc<str>)>),
     Left,
     /// The subscribed topics as the cluster has them, and whether that is all of them.
     Topics {
@@ -62,8 +72,115 @@ pub(super) enum Event {
     },
 }
 
+/// The member, of one protocol or the other.
+enum Member {
+    Classic(Box<Classic>),
+    Modern(Box<Modern>),
+}
+
+/// How a member goes: what is to be sent.
+enum Leaving {
+    Classic { member_id: String, reason: &'static str },
+    Modern { member_id: String, epoch: i32 },
+}
+
+impl Member {
+    fn new(config: &ClientConfig, now: Instant) -> Self {
+        let (timeouts, backoff) =
+            (Timeouts::of(config), Backoff::new(config.retry_backoff_ms, config.retry_backoff_max_ms));
+        let instance_id = config.consumer.group_instance_id.clone();
+        match config.consumer.group_protocol {
+            GroupProtocol::Classic => {
+                let settings = classic::Settings {
+                    instance_id,
+                    rack: config.client_rack.clone(),
+                    assignors: config.consumer.assignors.clone(),
+                    timeouts,
+                    backoff,
+                };
+                Member::Classic(Box::new(Classic::new(settings, now)))
+            }
+            GroupProtocol::Consumer => {
+                let is_static = instance_id.is_some();
+                let settings = modern::Settings { is_static, max_poll_interval: timeouts.max_poll_interval, backoff };
+                Member::Modern(Box::new(Modern::new(settings, own_member_id(), now)))
+            }
+        }
+    }
+
+    fn polled(&mut self, now: Instant) {
+        match self {
+            Member::Classic(classic) => classic.polled(now),
+            Member::Modern(modern) => modern.polled(now),
+        }
+    }
+
+    fn changed(&mut self, now: Instant) {
+        match self {
+            Member::Classic(classic) => classic.changed(),
+            Member::Modern(modern) => modern.changed(now),
+        }
+    }
+
+    /// Under KIP-848 the coordinator decides alone when to rebalance.
+    fn enforce(&mut self, reason: String) {
+        if let Member::Classic(classic) = self {
+            classic.enforce(reason);
+        }
+    }
+
+    fn subscribe(&mut self, topics: BTreeSet<Arc<str>>, now: Instant) {
+        match self {
+            Member::Classic(classic) => classic.subscribe(topics),
+            Member::Modern(modern) => modern.subscribe(Wanted::Topics(topics), now),
+        }
+    }
+
+    fn unsubscribe(&mut self, reason: &'static str) -> Option<Leaving> {
+        match self {
+            Member::Classic(classic) => match classic.unsubscribe(reason)? {
+                classic::Next::Leave { member_id, reason } => Some(Leaving::Classic { member_id, reason }),
+                _ => None,
+            },
+            Member::Modern(modern) => {
+                let member_id = modern.identity().0.to_owned();
+                match modern.unsubscribe()? {
+                    modern::Next::Leave(epoch) => Some(Leaving::Modern { member_id, epoch }),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    fn identity(&self) -> (&str, i32) {
+        match self {
+            Member::Classic(classic) => classic.identity(),
+            Member::Modern(modern) => modern.identity(),
+        }
+    }
+
+    fn is_rebalancing(&self) -> bool {
+        match self {
+            Member::Classic(classic) => classic.is_rebalancing(),
+            Member::Modern(modern) => modern.is_rebalancing(),
+        }
+    }
+
+    fn take_fatal(&mut self) -> Option<ErrorCode> {
+        match self {
+            Member::Classic(classic) => classic.take_fatal(),
+            Member::Modern(modern) => modern.take_fatal(),
+        }
+    }
+}
+
+/// As Java writes its own: a random UUID in URL-safe base 64.
+fn own_member_id() -> String {
+    uuid::Uuid::new_v4().to_kafka()
+}
+
 pub(super) struct Group {
-    classic: Classic,
+    member: Member,
     subscription: Subscription,
     /// Topics are being asked for.
     asking: bool,
@@ -73,22 +190,18 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn new(config: &ClientConfig, now: Instant) -> Self {
-        let settings = classic::Settings {
-            instance_id: config.consumer.group_instance_id.clone(),
-            rack: config.client_rack.clone(),
-            assignors: config.consumer.assignors.clone(),
-            timeouts: Timeouts::of(config),
-            backoff: Backoff::new(config.retry_backoff_ms, config.retry_backoff_max_ms),
-        };
-        let classic = Classic::new(settings, now);
-        Group { classic, subscription: Subscription::None, asking: false, ask_at: now, failures: 0 }
+        let member = Member::new(config, now);
+        Group { member, subscription: Subscription::None, asking: false, ask_at: now, failures: 0 }
     }
 }
 
 impl Group {
     /// By whom committed offsets are asked for: only the coordinator of KIP-848 wants to know.
-    pub(super) fn asks_offsets_as(&self, _member: &Identity) -> Identity {
-        Identity::default()
+    pub(super) fn asks_offsets_as(&self, member: &Identity) -> Identity {
+        match self.member {
+            Member::Classic(_) => Identity::default(),
+            Member::Modern(_) => member.clone(),
+        }
     }
 }
 
@@ -98,20 +211,55 @@ impl Worker {
         let Some(coordinator) = self.coordinator.clone() else { return };
         self.ask_topics(now, wake_at);
         loop {
-            match self.group.classic.next(now) {
-                Next::Wait(until) => {
-                    earliest(wake_at, until);
-                    break;
-                }
-                Next::Change(change) => self.tell(change),
-                Next::Join(join) => self.join(coordinator.clone(), join),
-                Next::Learn(topics) => self.learn_layout(topics),
-                Next::Sync(sync) => self.sync(coordinator.clone(), sync),
-                Next::Heartbeat => self.heartbeat(coordinator.clone()),
-                Next::Leave { member_id, reason } => self.leave(member_id, reason, None),
+            let until = match &mut self.group.member {
+                Member::Classic(classic) => match classic.next(now) {
+                    classic::Next::Wait(until) => Some(until),
+                    next => {
+                        self.obey_classic(next, &coordinator);
+                        None
+                    }
+                },
+                Member::Modern(modern) => match modern.next(now) {
+                    modern::Next::Wait(until) => Some(until),
+                    next => {
+                        self.obey_modern(next, &coordinator);
+                        None
+                    }
+                },
+            };
+            if let Some(until) = until {
+                earliest(wake_at, until);
+                break;
             }
         }
         self.publish();
+    }
+
+    fn obey_classic(&mut self, next: classic::Next, coordinator: &Arc<Coordinator>) {
+        match next {
+            classic::Next::Wait(_) => {}
+            classic::Next::Change(change) => self.tell(change),
+            classic::Next::Join(join) => self.join(coordinator.clone(), join),
+            classic::Next::Learn(topics) => self.learn_layout(topics),
+            classic::Next::Sync(sync) => self.sync(coordinator.clone(), sync),
+            classic::Next::Heartbeat => self.heartbeat(coordinator.clone()),
+            classic::Next::Leave { member_id, reason } => self.leave(member_id, reason, None),
+        }
+    }
+
+    fn obey_modern(&mut self, next: modern::Next, coordinator: &Arc<Coordinator>) {
+        let member_id = self.group.member.identity().0.to_owned();
+        match next {
+            modern::Next::Wait(_) => {}
+            modern::Next::Change(change) => {
+                // A commit within the change is one of the newest epoch.
+                self.publish();
+                self.tell(change);
+            }
+            modern::Next::Heartbeat(beat) => self.beat(coordinator.clone(), member_id, beat),
+            modern::Next::Name => self.ask_names(),
+            modern::Next::Leave(epoch) => self.leave_by_heartbeat(member_id, epoch, None),
+        }
     }
 
     /// What the application has called since the last time.
@@ -119,29 +267,34 @@ impl Worker {
         let leave = {
             let mut state = self.shared.state.lock();
             if let Some(polled) = state.polled.take() {
-                self.group.classic.polled(polled);
+                self.group.member.polled(polled);
             }
             if std::mem::take(&mut state.changed) {
-                self.group.classic.changed();
+                self.group.member.changed(now);
             }
             if let Some(reason) = state.enforce.take() {
-                self.group.classic.enforce(reason);
+                self.group.member.enforce(reason);
             }
             if std::mem::take(&mut state.subscribed_anew) {
                 self.group.subscription = state.subscription.clone();
                 self.group.ask_at = now;
-                if let Subscription::Names(names) = &state.subscription {
-                    self.group.classic.subscribe(names.clone());
+                match (&state.subscription, &mut self.group.member) {
+                    (Subscription::Names(names), member) => member.subscribe(names.clone(), now),
+                    (Subscription::CoordinatorPattern(pattern), Member::Modern(modern)) => {
+                        modern.subscribe(Wanted::Pattern(pattern.clone()), now);
+                    }
+                    _ => {}
                 }
             }
             state.leave.take()
         };
         let Some(leave) = leave else { return };
         self.group.subscription = Subscription::None;
-        match self.group.classic.unsubscribe(leave.reason) {
-            Some(Next::Leave { member_id, reason }) => self.leave(member_id, reason, Some(leave.left)),
-            // Whoever waited may be gone.
-            _ => {
+        match self.group.member.unsubscribe(leave.reason) {
+            Some(Leaving::Classic { member_id, reason }) => self.leave(member_id, reason, Some(leave.left)),
+            Some(Leaving::Modern { member_id, epoch }) => self.leave_by_heartbeat(member_id, epoch, Some(leave.left)),
+            None => {
+                // Whoever waited may be gone.
                 let _ = leave.left.send(());
             }
         }
@@ -149,15 +302,15 @@ impl Worker {
 
     /// What commits and `poll` have to know of the membership.
     fn publish(&mut self) {
-        let (member_id, generation) = self.group.classic.identity();
+        let (member_id, generation) = self.group.member.identity();
         let instance_id = self.client.config().consumer.group_instance_id.clone();
         let mut state = self.shared.state.lock();
         state.identity = match generation {
             -1 => Identity::default(),
             generation => Identity { member_id: member_id.to_owned(), generation, instance_id },
         };
-        state.rebalancing = self.group.classic.is_rebalancing();
-        if let Some(code) = self.group.classic.take_fatal() {
+        state.rebalancing = self.group.member.is_rebalancing();
+        if let Some(code) = self.group.member.take_fatal() {
             let group = self.client.config().consumer.group_id.clone().unwrap_or_default();
             state.fail(ConsumerError::group(code, &group));
             self.shared.front.notify_one();
@@ -186,22 +339,26 @@ impl Worker {
     }
 
     pub(super) fn group_event(&mut self, event: Event, now: Instant) {
-        match event {
-            Event::Joined(answer) => self.group.classic.joined(answer, now),
-            Event::Learned(layout) => self.group.classic.learned(layout, now),
-            Event::Synced(answer) => {
-                if let Some(change) = self.group.classic.synced(answer, now) {
+        match (event, &mut self.group.member) {
+            (Event::Joined(answer), Member::Classic(classic)) => classic.joined(answer, now),
+            (Event::Learned(layout), Member::Classic(classic)) => classic.learned(layout, now),
+            (Event::Synced(answer), Member::Classic(classic)) => {
+                if let Some(change) = classic.synced(answer, now) {
                     // A commit within the change is one of the new generation.
                     self.publish();
                     self.tell(change);
                 }
             }
-            Event::Beaten { generation, code } => self.group.classic.beaten(generation, code, now),
-            Event::Left => {}
-            Event::Topics { subscription, found, all_known } => {
+            (Event::Beaten { generation, code }, Member::Classic(classic)) => classic.beaten(generation, code, now),
+            (Event::BeatenModern { number, answer, member_id }, Member::Modern(modern)) => {
+                modern.beaten(number, answer, member_id, now);
+            }
+            (Event::Named(names), Member::Modern(modern)) => modern.named(names),
+            (Event::Topics { subscription, found, all_known }, _) => {
                 self.group.asking = false;
                 self.topics_found(subscription, found, all_known, now);
             }
+            _ => {}
         }
     }
 
@@ -221,9 +378,11 @@ impl Worker {
         match found {
             Ok(layout) => {
                 if let Subscription::Pattern(_) = subscription {
-                    self.group.classic.subscribe(layout.keys().cloned().collect());
+                    self.group.member.subscribe(layout.keys().cloned().collect(), now);
                 }
-                self.group.classic.layout_changed(&layout);
+                if let Member::Classic(classic) = &mut self.group.member {
+                    classic.layout_changed(&layout);
+                }
             }
             Err(MetadataError::TimedOut { last }) => tracing::debug!("the subscribed topics are not known yet: {last}"),
             Err(error) => {
@@ -327,7 +486,7 @@ impl Worker {
     }
 
     fn heartbeat(&mut self, coordinator: Arc<Coordinator>) {
-        let (member_id, generation) = self.group.classic.identity();
+        let (member_id, generation) = self.group.member.identity();
         let member_id = member_id.to_owned();
         let instance = self.client.config().consumer.group_instance_id.clone();
         let purpose = Purpose::Group(self.number);

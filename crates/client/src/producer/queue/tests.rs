@@ -5,6 +5,7 @@ use andiron_protocol::batch::Batch as View;
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::producer::delivery::Placed;
 
 const PRODUCER: ProducerId = ProducerId { id: 7, epoch: 0 };
 const NEXT: ProducerId = ProducerId { id: 7, epoch: 1 };
@@ -20,7 +21,12 @@ impl Story {
     fn new(batch_size: usize, codec: Codec) -> Self {
         let compression = Compression { codec, level: None };
         let memory = Arc::new(Semaphore::new(1 << 20));
-        Story { queue: Queue::new(Making { batch_size, compression }), memory, opened: 0, now: Instant::now() }
+        Story {
+            queue: Queue::new(Making { batch_size, compression, transactional: false }),
+            memory,
+            opened: 0,
+            now: Instant::now(),
+        }
     }
 
     fn append(&mut self, bytes: usize) -> Appended {
@@ -28,7 +34,7 @@ impl Story {
         if !self.queue.has_room(bytes + 30) {
             let memory = self.memory.clone().try_acquire_many_owned(self.queue.making.batch_size as u32).unwrap();
             let opening = Opening { number: self.opened, completion: Arc::new(Completion::new(0)), memory };
-            self.opened += 1;
+            self.opened += ROOM_FOR_HALVES;
             self.queue.open(opening, self.now);
         }
         let record = ProducerRecord { value: Some(&value), ..ProducerRecord::default() };
@@ -226,4 +232,41 @@ fn batches_expire_oldest_first_and_say_when_the_next_will() {
     assert_eq!((expired.len(), next), (1, Some(start + Duration::from_millis(140))));
     let (expired, next) = story.queue.expire(start + Duration::from_millis(140), timeout);
     assert_eq!((expired.len(), next), (1, None));
+}
+
+#[test]
+fn a_batch_that_is_too_large_goes_on_as_two_in_its_place_with_its_sequences() {
+    for codec in [Codec::None, Codec::Lz4] {
+        let mut story = Story::new(500, codec);
+        let deliveries: Vec<Delivery> = (0..7).map(|_| story.append(40).delivery).collect();
+        story.append(600);
+        let whole = story.take().unwrap();
+        assert_eq!((whole.records, whole.sequence), (7, Some(0)));
+        let halves = story.queue.split(whole).unwrap();
+        let first = story.take().unwrap();
+        assert_eq!((first.number, first.records, first.sequence), (halves[0].0, 3, Some(0)));
+        assert!(story.take().is_none(), "one after the other");
+        story.queue.acknowledged(&first);
+        first.completion.settle(Ok(Placed { base_offset: 100, append_time: -1 }));
+        let second = story.take().unwrap();
+        assert_eq!((second.number, second.records, second.sequence), (halves[1].0, 4, Some(3)));
+        let view = View::first(&second.bytes).unwrap();
+        view.check_crc().unwrap();
+        assert_eq!((view.header.producer_id, view.header.base_sequence, view.header.record_count), (7, 3, 4));
+        story.queue.acknowledged(&second);
+        assert!(deliveries[3].poll_outcome().is_none());
+        second.completion.settle(Ok(Placed { base_offset: 200, append_time: -1 }));
+        let offsets: Vec<i64> =
+            deliveries.iter().map(|delivery| delivery.poll_outcome().unwrap().unwrap().offset).collect();
+        assert_eq!(offsets, [100, 101, 102, 200, 201, 202, 203]);
+        assert_eq!(story.take().unwrap().sequence, Some(7), "what followed comes after both");
+    }
+}
+
+#[test]
+fn a_batch_of_one_record_cannot_be_split() {
+    let mut story = Story::new(100, Codec::None);
+    story.batches(1);
+    let batch = story.take().unwrap();
+    assert!(story.queue.split(batch).is_err());
 }

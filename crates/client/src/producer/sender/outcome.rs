@@ -17,6 +17,8 @@ enum Verdict {
         code: ErrorCode,
         detail: String,
     },
+    /// Too large for the broker, and more than one record.
+    TooLarge,
 }
 
 impl Sender {
@@ -80,6 +82,17 @@ impl Sender {
                 self.again(sent, code, None, now);
             }
             Verdict::Refused { code, detail } => self.refused(sent, code, detail),
+            Verdict::TooLarge => {
+                let Sent { at, topic_id, batch } = sent;
+                let (records, bytes) = (batch.records, batch.bytes.len());
+                match self.shared.split(&at, batch) {
+                    Ok(()) => tracing::warn!(
+                        "{}: a batch of {records} records ({bytes} bytes) is too large for the broker and goes on as two",
+                        at.partition
+                    ),
+                    Err(batch) => self.refused(Sent { at, topic_id, batch }, code, String::new()),
+                }
+            }
         }
     }
 
@@ -97,11 +110,12 @@ impl Sender {
             ErrorCode::OutOfOrderSequenceNumber if idempotent && sent.at.queue.lock().is_premature(&sent.batch) => {
                 again
             }
-            ErrorCode::UnknownProducerId if idempotent => {
+            ErrorCode::UnknownProducerId if idempotent && self.shared.transactions.is_none() => {
                 // Retention took all that the broker knew of us; the records themselves were acknowledged.
                 sent.at.queue.lock().forgotten();
                 again
             }
+            ErrorCode::MessageTooLarge if sent.batch.records > 1 => Verdict::TooLarge,
             ErrorCode::NotEnoughReplicas
             | ErrorCode::NotEnoughReplicasAfterAppend
             | ErrorCode::RequestTimedOut
@@ -153,6 +167,11 @@ impl Sender {
         let Sent { at, batch, .. } = sent;
         let timeout = Duration::from_millis(u64::from(config.delivery_timeout_ms.unsigned_abs()));
         let expired = batch.created + timeout <= now;
+        if self.shared.gives_up() {
+            at.queue.lock().given_up(&batch, true, batch.uncertain);
+            self.shared.drop_aborted(batch);
+            return;
+        }
         if !expired && batch.attempts <= config.retries.unsigned_abs() {
             let wait = self.backoff.after(batch.attempts);
             at.queue.lock().put_back(batch, now + wait);
