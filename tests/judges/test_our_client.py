@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from peers import ApacheKafka, Missing, jars
+from peers import ApacheKafka, Missing, jars, tool
 from server import Andiron, free_port
 
 pytestmark = pytest.mark.kafka
-# No broker of ours serves transactions yet; over Apache Kafka the case runs.
-NOT_SERVED_YET = ["read_committed_sees_what_was_committed_and_passes_the_rest"]
+# What no broker of ours serves yet: transactions, and groups of KIP-848. Over Apache Kafka all cases run.
+NOT_SERVED_YET = ["read_committed_sees_what_was_committed_and_passes_the_rest", "transactions::", "kip848::"]
 
 
 @pytest.fixture
@@ -46,9 +46,21 @@ def test_our_client(broker, tmp_path):
 
     threading.Thread(target=restart, daemon=True).start()
     skipped = [word for name in NOT_SERVED_YET if isinstance(broker, Andiron) for word in ("--skip", name)]
+    run_cases(broker, *skipped, restart=f"echo now > {asked}; cat {done}")
+
+
+@pytest.mark.parametrize("broker", ["apache-kafka"], indirect=True)
+def test_our_transactions_of_the_first_version(broker):
+    """A cluster that was not told to have KIP-890 yet: partitions are added before they are written to."""
+    tool("org.apache.kafka.tools.FeatureCommand", "--bootstrap-server", broker.bootstrap, "downgrade", "--feature",
+         "transaction.version=1")
+    run_cases(broker, "transactions::")
+
+
+def run_cases(broker, *filters, restart=""):
     ran = subprocess.run(
-        [os.environ["ANDIRON_CLIENT_TESTS"], "--include-ignored", *skipped], capture_output=True, text=True, timeout=600,
+        [os.environ["ANDIRON_CLIENT_TESTS"], "--include-ignored", *filters], capture_output=True, text=True, timeout=600,
         env={**os.environ, "ANDIRON_TEST_BOOTSTRAP": broker.bootstrap, "ANDIRON_TEST_PYTHON": sys.executable,
-             "ANDIRON_TEST_RESTART": f"echo now > {asked}; cat {done}"})
+             "ANDIRON_TEST_RESTART": restart})
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-3000:]
     assert "0 passed" not in ran.stdout, ran.stdout

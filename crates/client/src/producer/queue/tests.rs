@@ -174,7 +174,7 @@ fn a_refused_batch_leaves_a_gap_and_what_follows_is_numbered_anew() {
     story.queue.renumber(NEXT);
     let first = story.take().unwrap();
     let header = View::first(&first.bytes).unwrap().header;
-    assert_eq!((header.producer_epoch, header.base_sequence, first.number), (1, 0, 2));
+    assert_eq!((header.producer_epoch, header.base_sequence, first.number), (1, 0, 2 * ROOM_FOR_HALVES));
     View::first(&first.bytes).unwrap().check_crc().unwrap();
     story.queue.acknowledged(&first);
     let second = story.take().unwrap();
