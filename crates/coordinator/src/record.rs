@@ -6,14 +6,18 @@
 
 pub mod classic;
 pub mod consumer;
+pub mod json;
 pub mod share;
+pub mod share_state;
 pub mod streams;
+pub mod transaction_log;
 mod types;
 
 use andiron_protocol::schema::{Message, SchemaError};
 use bytes::Bytes;
 
-pub use types::{round_trip, type_name};
+pub use transaction_log::transaction_to_json;
+pub use types::{round_trip, to_json, type_name};
 
 use classic::{GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitKey, OffsetCommitKey, OffsetCommitValue};
 

@@ -1,5 +1,7 @@
 //! The features of a cluster whose levels are agreed on, and the levels that this program can work at.
 
+pub mod versions;
+
 use crate::records::{FeatureLevelRecord, Record, SupportedFeature};
 
 /// The feature that says which metadata records may be written.
@@ -10,6 +12,9 @@ pub const GROUP_VERSION: &str = "group.version";
 pub const TRANSACTION_VERSION: &str = "transaction.version";
 /// The feature that says whether eligible leader replicas are kept.
 pub const ELR_VERSION: &str = "eligible.leader.replicas.version";
+
+/// The feature that says whether the quorum's voters may come and go.
+pub const KRAFT_VERSION: &str = "kraft.version";
 
 /// The metadata.version of Kafka 4.3: 4.3-IV0.
 pub const METADATA_VERSION_4_3: i16 = 30;
@@ -30,7 +35,7 @@ pub struct Feature {
 pub const SUPPORTED: &[Feature] = &[
     Feature { name: ELR_VERSION, min: 0, max: 1 },
     Feature { name: GROUP_VERSION, min: 0, max: 1 },
-    Feature { name: "kraft.version", min: 0, max: 1 },
+    Feature { name: KRAFT_VERSION, min: 0, max: 1 },
     Feature { name: METADATA_VERSION, min: 7, max: METADATA_VERSION_4_3 },
     Feature { name: "share.version", min: 0, max: 1 },
     Feature { name: "streams.version", min: 0, max: 1 },

@@ -7,7 +7,7 @@ mod schemas;
 #[cfg(test)]
 mod tests;
 
-use andiron_protocol::schema::{Message, SchemaError, get_uvarint, put_uvarint};
+use andiron_protocol::schema::{Json, Message, SchemaError, ToJson as _, get_uvarint, put_uvarint};
 
 pub use schemas::*;
 
@@ -63,6 +63,22 @@ macro_rules! records {
                 match self {
                     $(Self::$name(_) => $version,)*
                 }
+            }
+
+            /// Kafka's name of the record's type, as tools print it: `TOPIC_RECORD`.
+            pub fn type_name(&self) -> String {
+                let name = match self { $(Self::$name(_) => stringify!($type),)* };
+                let mut out = String::with_capacity(name.len() + 4);
+                for (at, c) in name.char_indices() {
+                    out.push_str(if at > 0 && c.is_ascii_uppercase() { "_" } else { "" });
+                    out.push(c.to_ascii_uppercase());
+                }
+                out
+            }
+
+            /// The record's fields as JSON, those that this version has.
+            pub fn to_json(&self, version: i16) -> Json {
+                match self { $(Self::$name(record) => record.to_json(version),)* }
             }
 
             /// The frame with the record, as it goes into the log.

@@ -28,15 +28,18 @@
 //! `flexible` is left out where Kafka says `"flexibleVersions": "none"`. The wire form follows from the Rust type: `bool i8 i16 u16 i32 i64 f64 Uuid String Bytes`, `Vec` and
 //! `Option` of them, and structures. A field that a version does not have is not written, and read as its default. Tagged fields
 //! are written when they differ from their default, in the order of their tags; unknown ones are skipped when read.
+//! Every structure is also `ToJson`, under the names that Kafka's schemas have.
 
 use std::ops::RangeInclusive;
 
+pub mod json;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
 pub use bytes::Bytes;
+pub use json::{Json, ToJson};
 pub use uuid::Uuid;
 pub use wire::{
     At, Nullable, Wire, get_tags, get_uvarint, get_varint, put_tags, put_uvarint, put_varint, take, uvarint_len,
@@ -77,7 +80,7 @@ pub enum SchemaError {
 }
 
 /// A structure with versions, as `message!` declares them.
-pub trait Message: Sized {
+pub trait Message: Sized + ToJson {
     /// Kafka's name of it.
     const NAME: &'static str;
     /// The versions it has.
@@ -182,6 +185,22 @@ macro_rules! message_struct {
         }
 
         impl $crate::schema::Nullable for $name {}
+
+        #[allow(unused_variables, unused_mut)]
+        impl $crate::schema::ToJson for $name {
+            fn to_json(&self, version: i16) -> $crate::schema::Json {
+                let plain = Self::default();
+                let mut members = Vec::new();
+                $( if std::ops::RangeBounds::<i16>::contains(&($since), &version) {
+                    let tag: &[u32] = &[$($tag)?];
+                    if tag.is_empty() || self.$field != plain.$field {
+                        let name = $crate::schema::json::camel_case(stringify!($field));
+                        members.push((name, $crate::schema::ToJson::to_json(&self.$field, version)));
+                    }
+                } )*
+                $crate::schema::Json::Object(members)
+            }
+        }
 
         #[allow(unused_variables, unused_mut)]
         impl $crate::schema::Wire for $name {

@@ -10,7 +10,7 @@ mod tests;
 
 use andiron_protocol::batch::{BatchBuilder, BatchError, BatchOptions, ControlType, control_key};
 use andiron_protocol::message;
-use andiron_protocol::schema::{Bytes, Message, SchemaError, Uuid};
+use andiron_protocol::schema::{Bytes, Json, Message, SchemaError, ToJson as _, Uuid};
 
 pub use snapshot::{SnapshotError, SnapshotId, SnapshotReader, SnapshotWriter};
 pub use state::{QuorumState, QuorumStateError};
@@ -132,6 +132,18 @@ impl ControlRecord {
             Self::Voters(record) => (control_key(ControlType::KRaftVoters), record.to_vec(0)?),
             Self::Other => (control_key(ControlType::Unknown(0)), Vec::new()),
         })
+    }
+
+    /// Its fields as JSON, at the version that it names itself.
+    pub fn to_json(&self) -> Json {
+        match self {
+            Self::LeaderChange(record) => record.to_json(record.version),
+            Self::SnapshotHeader(record) => record.to_json(record.version),
+            Self::SnapshotFooter(record) => record.to_json(record.version),
+            Self::KRaftVersion(record) => record.to_json(record.version),
+            Self::Voters(record) => record.to_json(record.version),
+            Self::Other => Json::Object(Vec::new()),
+        }
     }
 
     /// Reads a record of a control batch. The value begins with its own version.

@@ -5,6 +5,7 @@ mod checkpoint;
 pub mod config;
 pub mod disk;
 mod index;
+pub mod inspect;
 mod leader_epoch;
 pub mod limits;
 pub mod log;

@@ -54,7 +54,13 @@ pub(crate) fn append(disk: &dyn Disk, path: &Path, aborted: &AbortedTransaction)
 /// All whole entries of the file; none when it does not exist.
 pub(crate) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<AbortedTransaction>> {
     let bytes = crate::disk::read_small(disk, path)?.unwrap_or_default();
-    Ok(bytes.chunks_exact(ENTRY_BYTES).map(AbortedTransaction::read).collect())
+    Ok(entries(&bytes).map(|(_, aborted)| aborted).collect())
+}
+
+/// The whole entries of the file's bytes, each with its version.
+pub(crate) fn entries(bytes: &[u8]) -> impl Iterator<Item = (i16, AbortedTransaction)> {
+    let version = |entry: &[u8]| entry.first_chunk().map_or(0, |b| i16::from_be_bytes(*b));
+    bytes.chunks_exact(ENTRY_BYTES).map(move |entry| (version(entry), AbortedTransaction::read(entry)))
 }
 
 /// Keeps the entries of transactions that ended below `offset`.

@@ -1,7 +1,7 @@
 //! The records of KIP-848 groups. They are read so that a log of Apache Kafka can be understood, not yet written.
 
 use andiron_protocol::message;
-use andiron_protocol::schema::{At, Bytes, SchemaError, Uuid, Wire, get_uvarint, put_uvarint};
+use andiron_protocol::schema::{At, Bytes, Json, SchemaError, ToJson, Uuid, Wire, get_uvarint, put_uvarint};
 
 message! {
     /// The key of record type 3.
@@ -179,6 +179,12 @@ impl MaybeClassicMember {
 impl Default for MaybeClassicMember {
     fn default() -> Self {
         Self::unset()
+    }
+}
+
+impl ToJson for MaybeClassicMember {
+    fn to_json(&self, version: i16) -> Json {
+        self.0.to_json(version)
     }
 }
 

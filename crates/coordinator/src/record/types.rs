@@ -2,6 +2,7 @@
 
 use andiron_protocol::schema::{Message, SchemaError};
 
+use super::json::{PrintError, PrintedRecord, print, split_key};
 use super::{RecordError, classic, consumer, share, streams};
 
 macro_rules! types {
@@ -22,6 +23,15 @@ macro_rules! types {
             match key_type {
                 $($number => Some(one::<$module::$key, $module::$value>(key_type, fields, value)),)*
                 _ => None,
+            }
+        }
+
+        /// Reads a record of any known type to be printed.
+        pub fn to_json(key: &[u8], value: Option<&[u8]>) -> Result<PrintedRecord, PrintError> {
+            let (key_type, fields) = split_key(key)?;
+            match key_type {
+                $($number => print::<$module::$key, $module::$value>(key_type, fields, value),)*
+                _ => Err(PrintError::UnknownType(key_type)),
             }
         }
     };

@@ -81,3 +81,11 @@ fn no_prefix_and_no_changed_byte_makes_the_reader_panic() {
         }
     }
 }
+
+#[test]
+fn a_record_is_printed_as_kafkas_tools_print_it() {
+    let record = Record::from(FeatureLevelRecord { name: "metadata.version".into(), feature_level: 30 });
+    assert_eq!(record.type_name(), "FEATURE_LEVEL_RECORD");
+    assert_eq!(record.to_json(0).to_string(), r#"{"name":"metadata.version","featureLevel":30}"#);
+    assert_eq!(Record::from(NoOpRecord {}).to_json(0).to_string(), "{}");
+}

@@ -130,3 +130,43 @@ fn varints_go_both_ways() {
         assert_eq!(get_varint(&mut &out[..]).unwrap(), value);
     }
 }
+
+#[test]
+fn json_has_kafkas_names_and_leaves_out_what_a_version_does_not_have() {
+    let table = [
+        (0, r#"{"offset":5,"metadata":"m"}"#),
+        (1, r#"{"offset":5,"metadata":"m","expireTimestamp":9}"#),
+        (3, r#"{"offset":5,"leaderEpoch":2,"metadata":"m","members":[{"name":null}],"one":{"name":"n"}}"#),
+        (
+            4,
+            concat!(
+                r#"{"offset":5,"leaderEpoch":2,"metadata":"m","last":[300],"topicId":"AAAAAAAAAAAAAAAAAAAAAQ","#,
+                r#""members":[{"name":null,"bytes":"eHk="}],"one":{"name":"n","bytes":""}}"#
+            ),
+        ),
+    ];
+    for (version, text) in table {
+        assert_eq!(full().to_json(version).to_string(), text);
+    }
+    assert_eq!(
+        Committed::default().to_json(4).to_string(),
+        r#"{"offset":0,"leaderEpoch":-1,"metadata":"","members":[],"one":null}"#
+    );
+}
+
+#[test]
+fn json_text_and_numbers_look_as_javas() {
+    assert_eq!(Json::text("a\"b\\c\n\t\u{1}\u{8}é/").to_string(), r#""a\"b\\c\n\t\u0001\bé/""#);
+    let table = [
+        (0.0, "0.0"),
+        (1024.0, "1024.0"),
+        (0.001, "0.001"),
+        (0.000_5, "5.0E-4"),
+        (1e7, "1.0E7"),
+        (12_345_678.9, "1.23456789E7"),
+        (-2.5e20, "-2.5E20"),
+    ];
+    for (value, text) in table {
+        assert_eq!(Json::Real(value).to_string(), text);
+    }
+}

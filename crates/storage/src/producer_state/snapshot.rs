@@ -44,43 +44,74 @@ pub(crate) fn encode(producers: &HashMap<i64, ProducerEntry>) -> Vec<u8> {
     bytes
 }
 
-/// Reads a snapshot's bytes; None when they are torn or of another version.
-pub(crate) fn decode(bytes: &[u8]) -> Option<Vec<(i64, ProducerEntry)>> {
-    let version = i16::from_be_bytes(bytes.get(..2)?.try_into().ok()?);
-    let crc = u32::from_be_bytes(bytes.get(2..6)?.try_into().ok()?);
-    let body = bytes.get(ENTRIES_AT..)?;
-    if version != VERSION || crc32c(body) != crc {
-        return None;
+/// Why bytes are no snapshot of producers; the texts are Apache Kafka's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotFault {
+    /// A version that is not known.
+    #[error("Snapshot failed schema validation: Snapshot contained an unknown file version {0}")]
+    Version(i16),
+    /// The file ends before its entries do, or goes on behind them.
+    #[error("Snapshot failed schema validation: {have} bytes of entries where {need} were expected")]
+    Size {
+        /// Bytes there.
+        have: usize,
+        /// Bytes that the count of entries asks for.
+        need: usize,
+    },
+    /// The checksum does not match.
+    #[error("Snapshot is corrupt (CRC is no longer valid). Stored crc: {stored}. Computed crc: {computed}")]
+    Crc {
+        /// As the file says.
+        stored: u32,
+        /// As its bytes say.
+        computed: u32,
+    },
+}
+
+/// Reads a snapshot's bytes.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(i64, ProducerEntry)>, SnapshotFault> {
+    let short = SnapshotFault::Size { have: bytes.len(), need: ENTRIES_AT + 4 };
+    let (Some([v0, v1, c0, c1, c2, c3]), Some(body)) = (bytes.first_chunk(), bytes.get(ENTRIES_AT..)) else {
+        return Err(short);
+    };
+    let version = i16::from_be_bytes([*v0, *v1]);
+    if version != VERSION {
+        return Err(SnapshotFault::Version(version));
     }
-    let count = i32::from_be_bytes(body.get(..4)?.try_into().ok()?);
-    let entries = &body[4..];
-    if entries.len() != usize::try_from(count).ok()?.checked_mul(ENTRY_BYTES)? {
-        return None;
+    let Some((count, entries)) = body.split_first_chunk() else { return Err(short) };
+    let need = usize::try_from(i32::from_be_bytes(*count)).unwrap_or(0).saturating_mul(ENTRY_BYTES);
+    if entries.len() < need {
+        return Err(SnapshotFault::Size { have: entries.len(), need });
     }
-    let mut out = Vec::with_capacity(count as usize);
-    for e in entries.chunks_exact(ENTRY_BYTES) {
-        let long = |at: usize| Some(i64::from_be_bytes(e.get(at..at + 8)?.try_into().ok()?));
-        let int = |at: usize| Some(i32::from_be_bytes(e.get(at..at + 4)?.try_into().ok()?));
-        let epoch = i16::from_be_bytes(e.get(8..10)?.try_into().ok()?);
-        let (last_sequence, last_offset, offset_delta, timestamp) = (int(10)?, long(14)?, int(22)?, long(26)?);
-        let mut batches = Vec::new();
-        // A producer may be known by a marker only.
-        if last_offset >= 0 {
-            batches.push(ProducerBatch { last_sequence, last_offset, offset_delta, timestamp });
-        }
-        let first = long(38)?;
-        out.push((
-            long(0)?,
-            ProducerEntry {
-                epoch,
-                batches,
-                last_timestamp: timestamp,
-                coordinator_epoch: int(34)?,
-                current_txn_first_offset: (first >= 0).then_some(first),
-            },
-        ));
+    let (stored, computed) = (u32::from_be_bytes([*c0, *c1, *c2, *c3]), crc32c(body));
+    if stored != computed {
+        return Err(SnapshotFault::Crc { stored, computed });
     }
-    Some(out)
+    if entries.len() != need {
+        return Err(SnapshotFault::Size { have: entries.len(), need });
+    }
+    Ok(entries.chunks_exact(ENTRY_BYTES).map(entry).collect())
+}
+
+fn entry(e: &[u8]) -> (i64, ProducerEntry) {
+    let long = |at: usize| e.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(-1, i64::from_be_bytes);
+    let int = |at: usize| e.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(-1, i32::from_be_bytes);
+    let epoch = e.get(8..10).and_then(|b| b.try_into().ok()).map_or(-1, i16::from_be_bytes);
+    let (last_sequence, last_offset, offset_delta, timestamp) = (int(10), long(14), int(22), long(26));
+    let mut batches = Vec::new();
+    // A producer may be known by a marker only.
+    if last_offset >= 0 {
+        batches.push(ProducerBatch { last_sequence, last_offset, offset_delta, timestamp });
+    }
+    let first = long(38);
+    let known = ProducerEntry {
+        epoch,
+        batches,
+        last_timestamp: timestamp,
+        coordinator_epoch: int(34),
+        current_txn_first_offset: (first >= 0).then_some(first),
+    };
+    (long(0), known)
 }
 
 /// Writes a snapshot and returns its file, to be synced later: a torn one is recognised and passed over.
@@ -96,5 +127,5 @@ pub(crate) fn write(
 
 /// Reads the snapshot file at `path`; None when it is missing or torn.
 pub(crate) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<(i64, ProducerEntry)>>> {
-    Ok(read_small(disk, path)?.and_then(|bytes| decode(&bytes)))
+    Ok(read_small(disk, path)?.and_then(|bytes| decode(&bytes).ok()))
 }
