@@ -8,6 +8,7 @@
 mod arguments;
 mod clock;
 mod completions;
+mod dump_log;
 mod exceptions;
 mod failure;
 mod java;
@@ -16,6 +17,7 @@ mod options;
 mod print;
 mod properties;
 mod session;
+mod storage;
 mod topic_filter;
 mod topics;
 
@@ -46,7 +48,11 @@ struct Tool {
 }
 
 /// Every tool, by name.
-const TOOLS: &[Tool] = &[Tool { name: "kafka-topics", run: topics::run, words: Words::Options(&topics::SPEC) }];
+const TOOLS: &[Tool] = &[
+    Tool { name: "kafka-dump-log", run: dump_log::run, words: Words::Options(&dump_log::SPEC) },
+    Tool { name: "kafka-storage", run: storage::run, words: Words::Arguments(&storage::PARSER) },
+    Tool { name: "kafka-topics", run: topics::run, words: Words::Options(&topics::SPEC) },
+];
 
 /// Runs the tool of this name; `None` if there is none. `program` may be a path and may end with `.sh`.
 pub(crate) fn run(program: &str, args: &[String]) -> Option<ExitCode> {
