@@ -31,7 +31,7 @@ fn write(dir: &Path) {
     let meta = MetaProperties { cluster_id: "AjtJUBfaRYS1fqhWubkuTg".into(), node_id: 1, directory_id: Uuid::new_v4() };
     log_dir.write_meta_properties(&meta).unwrap();
     let partition = TopicPartition::new("ours", 0);
-    let config = LogConfig { segment_bytes: 1 << 20, ..LogConfig::default() };
+    let config = LogConfig { segment_bytes: 1 << 20, transaction_verification: false, ..LogConfig::default() };
     let open = OpenLog {
         dir: log_dir.partition_dir(&partition),
         config,

@@ -48,6 +48,9 @@ pub struct LogConfig {
     pub file_delete_delay_ms: i64,
     /// `producer.id.expiration.ms`
     pub producer_id_expiration_ms: i64,
+    /// `transaction.partition.verification.enable`: whether a transaction that is not under way in the partition must have
+    /// been verified ([`crate::TransactionProof`]).
+    pub transaction_verification: bool,
 }
 
 impl Default for LogConfig {
@@ -69,6 +72,7 @@ impl Default for LogConfig {
             retention_bytes: -1,
             file_delete_delay_ms: 60_000,
             producer_id_expiration_ms: 86_400_000,
+            transaction_verification: true,
         }
     }
 }

@@ -25,5 +25,5 @@ pub use producer_state::{ProducerBatch, ProducerEntry};
 pub use txn_index::AbortedTransaction;
 pub use types::{
     AppendError, AppendOrigin, Appended, DeletedFiles, LogError, ReadError, ReadOutcome, RecordError, Recovered,
-    SyncTicket, TimestampAndOffset, TopicPartition,
+    SyncTicket, TimestampAndOffset, TopicPartition, TransactionProof, VerificationGuard,
 };

@@ -15,3 +15,6 @@ pub const PRODUCER_BATCHES_RETAINED: usize = 5;
 pub const MARKS_MAX: usize = 32;
 /// Bytes of a checkpoint or metadata text file that will be read.
 pub const TEXT_FILE_BYTES_MAX: u64 = 64 << 20;
+/// Producers of which a partition waits to hear whether it belongs to their transaction; the oldest question is forgotten
+/// for a new one, and its records are refused.
+pub const VERIFYING_PRODUCERS_MAX: usize = 10_000;

@@ -126,7 +126,9 @@ impl Log {
 
     /// Below this no transaction is open, given the high watermark.
     pub fn last_stable_offset(&self, high_watermark: i64) -> i64 {
-        self.producers.first_unstable_offset(high_watermark).map_or(high_watermark, |first| first.min(high_watermark))
+        let first = self.producers.first_unstable_offset(high_watermark);
+        // A transaction that began before the log's start is open from there on.
+        first.map_or(high_watermark, |first| first.max(self.start).min(high_watermark))
     }
 
     /// The high watermark moved: transactions that ended below it need not be remembered.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use andiron_protocol::batch::{BatchHeader, NO_PRODUCER_EPOCH, NO_SEQUENCE};
 
-use crate::limits::PRODUCER_BATCHES_RETAINED;
-use crate::types::{AppendError, TopicPartition};
+use crate::limits::{PRODUCER_BATCHES_RETAINED, VERIFYING_PRODUCERS_MAX};
+use crate::types::{AppendError, AppendOrigin, TopicPartition, TransactionProof, VerificationGuard};
 
 pub(crate) mod snapshot;
 #[cfg(test)]
@@ -84,6 +84,18 @@ impl ProducerEntry {
     }
 }
 
+/// A producer of whom the coordinator is being asked whether this partition belongs to its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Verification {
+    guard: VerificationGuard,
+    epoch: i16,
+    /// The lowest sequence number that came since the question began: what is higher must wait for it.
+    lowest_sequence: i32,
+    /// Whether the producer's epoch is bumped with every transaction (`transaction.version` 2): then it begins with 0.
+    epoch_bump: bool,
+    since: i64,
+}
+
 /// A transaction that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CompletedTxn {
@@ -110,6 +122,9 @@ pub(crate) struct ProducerState {
     ongoing: BTreeMap<i64, i64>,
     /// First offset -> offset of the marker, of ended transactions whose marker is not below the high watermark yet.
     unreplicated: BTreeMap<i64, i64>,
+    /// Soft: whoever is verified here when the node stops asks again.
+    verifying: HashMap<i64, Verification>,
+    next_guard: u64,
     /// The state holds everything below this offset.
     pub map_end_offset: i64,
 }
@@ -123,31 +138,101 @@ impl ProducerState {
         *self = ProducerState { map_end_offset: self.map_end_offset, ..ProducerState::default() };
     }
 
-    /// Judges a client's batch (or, `trusted`, one made here) before it is written.
+    /// Begins to verify that a producer's transaction has this partition; none if its transaction is under way here, so that
+    /// nobody needs to be asked. Whoever asks again before anything was appended gets the same guard.
+    pub fn start_verification(
+        &mut self,
+        producer_id: i64,
+        epoch: i16,
+        sequence: i32,
+        epoch_bump: bool,
+        now: i64,
+    ) -> Option<VerificationGuard> {
+        if self.has_ongoing(producer_id, epoch) {
+            return None;
+        }
+        if let Some(under_way) = self.verifying.get_mut(&producer_id) {
+            if epoch > under_way.epoch {
+                (under_way.epoch, under_way.lowest_sequence) = (epoch, sequence);
+            } else if epoch == under_way.epoch {
+                under_way.lowest_sequence = under_way.lowest_sequence.min(sequence);
+            }
+            under_way.epoch_bump = epoch_bump;
+            return Some(under_way.guard);
+        }
+        if self.verifying.len() >= VERIFYING_PRODUCERS_MAX {
+            let oldest = self.verifying.iter().min_by_key(|(_, entry)| entry.since).map(|(id, _)| *id);
+            oldest.and_then(|id| self.verifying.remove(&id));
+        }
+        self.next_guard += 1;
+        let guard = VerificationGuard(self.next_guard);
+        let entry = Verification { guard, epoch, lowest_sequence: sequence, epoch_bump, since: now };
+        self.verifying.insert(producer_id, entry);
+        Some(guard)
+    }
+
+    fn has_ongoing(&self, producer_id: i64, epoch: i16) -> bool {
+        let entry = self.producers.get(&producer_id);
+        entry.is_some_and(|entry| entry.current_txn_first_offset.is_some() && entry.epoch == epoch)
+    }
+
+    /// Judges a client's or a coordinator's data batch before it is written. `verify`: whether a transaction that is not
+    /// under way here must have been verified.
     pub fn judge(
         &self,
         partition: &TopicPartition,
         header: &BatchHeader,
         offset: i64,
-        from_client: bool,
+        origin: AppendOrigin,
+        proof: TransactionProof,
+        verify: bool,
     ) -> Result<Judgement, AppendError> {
-        let Some(entry) = self.producers.get(&header.producer_id) else {
-            // Of a producer that is not known (new, expired, or its records all deleted) any sequence number is taken.
-            return Ok(Judgement::New);
-        };
         let (id, epoch) = (header.producer_id, header.producer_epoch);
-        if epoch < entry.epoch {
-            return Err(AppendError::InvalidProducerEpoch(format!(
-                "Epoch of producer {id} at offset {offset} in {partition} is {epoch}, which is smaller than the last seen epoch {}",
-                entry.epoch
-            )));
+        let entry = self.producers.get(&id);
+        let numbered = origin == AppendOrigin::Client && header.base_sequence != NO_SEQUENCE;
+        let (first, last) = (header.base_sequence, header.last_sequence());
+        if let Some(entry) = entry.filter(|entry| numbered && entry.epoch == epoch)
+            && let Some(seen) = entry.batches.iter().find(|b| b.first_sequence() == first && b.last_sequence == last)
+        {
+            return Ok(Judgement::Duplicate(*seen));
         }
-        if !from_client || header.base_sequence == NO_SEQUENCE {
+        let verification = self.verifying.get(&id);
+        if header.attributes.is_transactional() && verify && !self.has_ongoing(id, epoch) {
+            let vouched = matches!(proof, TransactionProof::Verified(guard) if verification.is_some_and(|v| v.guard == guard));
+            if !vouched {
+                return Err(AppendError::InvalidTxnState("Record was not part of an ongoing transaction".to_owned()));
+            }
+        }
+        if let Some(entry) = entry {
+            if epoch < entry.epoch {
+                return Err(stale_epoch(partition, header, offset, entry.epoch));
+            }
+            if entry.current_txn_first_offset.is_some() && !header.attributes.is_transactional() {
+                return Err(AppendError::InvalidTxnState(format!(
+                    "Expected transactional write from producer {id} at offset {offset} in partition {partition}"
+                )));
+            }
+        }
+        if !numbered {
             return Ok(Judgement::New);
         }
-        let first = header.base_sequence;
+        let unordered = |why: String| {
+            Err(AppendError::OutOfOrderSequence(format!(
+                "Out of order sequence number for producer {id} at offset {offset} in partition {partition}: {first} (incoming seq. number), {why}"
+            )))
+        };
+        if let Some(verification) = verification {
+            if verification.epoch_bump && first != 0 && entry.is_none_or(|entry| entry.batches.is_empty()) {
+                return unordered("0 (expected of a producer without state here)".to_owned());
+            }
+            if first > verification.lowest_sequence {
+                return unordered(format!("{} (earliest seen sequence)", verification.lowest_sequence));
+            }
+        }
+        // Of a producer that is not known (new, expired, or its records all deleted) any sequence number is taken.
+        let Some(entry) = entry.filter(|entry| entry.epoch != NO_PRODUCER_EPOCH) else { return Ok(Judgement::New) };
         if epoch != entry.epoch {
-            if first != 0 && entry.epoch != NO_PRODUCER_EPOCH {
+            if first != 0 {
                 return Err(AppendError::OutOfOrderSequence(format!(
                     "Invalid sequence number for new epoch of producer {id} at offset {offset} in partition {partition}: {epoch} (request epoch), {first} (seq. number), {} (current producer epoch)",
                     entry.epoch
@@ -155,36 +240,31 @@ impl ProducerState {
             }
             return Ok(Judgement::New);
         }
-        let last = header.last_sequence();
-        if let Some(seen) = entry.batches.iter().find(|b| b.first_sequence() == first && b.last_sequence == last) {
-            return Ok(Judgement::Duplicate(*seen));
-        }
         let current = entry.last_sequence();
         let in_order = i64::from(first) == i64::from(current) + 1 || (first == 0 && current == i32::MAX);
         if !in_order {
-            return Err(AppendError::OutOfOrderSequence(format!(
-                "Out of order sequence number for producer {id} at offset {offset} in partition {partition}: {first} (incoming seq. number), {current} (current end sequence number)"
-            )));
+            return unordered(format!("{current} (current end sequence number)"));
         }
         Ok(Judgement::New)
     }
 
-    /// Whether a transaction marker may be appended: not from a fenced coordinator or for a fenced producer.
+    /// Whether a transaction marker may be appended: not from a fenced coordinator or for a fenced producer. From
+    /// `transaction.version` 2 on a marker has an epoch of its own, above that of the records it ends; the same one again is
+    /// the repetition of a coordinator that does not know whether its first try was written.
     pub fn judge_marker(
         &self,
         partition: &TopicPartition,
         header: &BatchHeader,
         coordinator_epoch: i32,
         offset: i64,
+        transaction_version: i16,
     ) -> Result<(), AppendError> {
         let Some(entry) = self.producers.get(&header.producer_id) else {
             return Ok(());
         };
-        if header.producer_epoch < entry.epoch {
-            return Err(AppendError::InvalidProducerEpoch(format!(
-                "Epoch of producer {} at offset {offset} in {partition} is {}, which is smaller than the last seen epoch {}",
-                header.producer_id, header.producer_epoch, entry.epoch
-            )));
+        let same_is_late = transaction_version >= 2 && entry.current_txn_first_offset.is_some();
+        if header.producer_epoch < entry.epoch || (header.producer_epoch == entry.epoch && same_is_late) {
+            return Err(stale_epoch(partition, header, offset, entry.epoch));
         }
         if entry.coordinator_epoch > coordinator_epoch {
             return Err(AppendError::TransactionCoordinatorFenced(format!(
@@ -208,9 +288,12 @@ impl ProducerState {
                 timestamp: header.max_timestamp,
             });
         }
-        if header.attributes.is_transactional() && entry.current_txn_first_offset.is_none() {
-            entry.current_txn_first_offset = Some(header.base_offset);
-            self.ongoing.insert(header.base_offset, header.producer_id);
+        if header.attributes.is_transactional() {
+            if entry.current_txn_first_offset.is_none() {
+                entry.current_txn_first_offset = Some(header.base_offset);
+                self.ongoing.insert(header.base_offset, header.producer_id);
+            }
+            self.verifying.remove(&header.producer_id);
         }
     }
 
@@ -225,6 +308,8 @@ impl ProducerState {
         entry.set_epoch(header.producer_epoch);
         entry.coordinator_epoch = coordinator_epoch;
         entry.last_timestamp = header.max_timestamp;
+        // What was verified belongs to the transaction that ends here.
+        self.verifying.remove(&header.producer_id);
         let first_offset = entry.current_txn_first_offset.take()?;
         self.ongoing.remove(&first_offset);
         let last_offset = header.last_offset();
@@ -264,6 +349,7 @@ impl ProducerState {
     /// Forgets producers without an open transaction that wrote nothing for `expiration_ms`.
     pub fn expire(&mut self, now: i64, expiration_ms: i64) {
         self.producers.retain(|_, e| !expired(e, now, expiration_ms));
+        self.verifying.retain(|_, entry| now.saturating_sub(entry.since) < expiration_ms);
     }
 
     /// Takes entries over from a snapshot.
@@ -275,6 +361,14 @@ impl ProducerState {
             self.producers.insert(id, entry);
         }
     }
+}
+
+fn stale_epoch(partition: &TopicPartition, header: &BatchHeader, offset: i64, seen: i16) -> AppendError {
+    let (id, epoch) = (header.producer_id, header.producer_epoch);
+    let than = if epoch == seen { "not above" } else { "smaller than" };
+    AppendError::InvalidProducerEpoch(format!(
+        "Epoch of producer {id} at offset {offset} in {partition} is {epoch}, which is {than} the last seen epoch {seen}"
+    ))
 }
 
 fn expired(entry: &ProducerEntry, now: i64, expiration_ms: i64) -> bool {

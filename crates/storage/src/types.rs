@@ -55,6 +55,23 @@ pub enum AppendOrigin {
     RaftLeader,
 }
 
+/// Names a question to the transaction coordinator, begun by [`crate::Log::start_verification`]. It is void once a
+/// transaction of the producer has ended in the partition: what was verified before belongs to that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerificationGuard(pub(crate) u64);
+
+/// What is known of the transaction of a batch that is to be appended (KIP-890).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransactionProof {
+    /// Nothing: a transaction must be under way in the partition.
+    #[default]
+    None,
+    /// The coordinator said, to the question of this guard, that the partition is part of the transaction.
+    Verified(VerificationGuard),
+    /// The batch is a marker that ends a transaction of this `transaction.version`.
+    Marker(i16),
+}
+
 /// What an append did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {

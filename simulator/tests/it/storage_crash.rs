@@ -23,6 +23,7 @@ fn config() -> LogConfig {
         index_interval_bytes: 200,
         retention_bytes: 9_000,
         retention_ms: -1,
+        transaction_verification: false,
         ..LogConfig::default()
     }
 }

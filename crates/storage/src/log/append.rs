@@ -10,17 +10,43 @@ use super::Log;
 use crate::producer_state::Judgement;
 use crate::segment::Segment;
 use crate::txn_index::{self, AbortedTransaction};
-use crate::types::{AppendError, AppendOrigin, Appended, LogError};
+use crate::types::{AppendError, AppendOrigin, Appended, LogError, TransactionProof, VerificationGuard};
 use crate::validate::{self, Checked};
 
 impl Log {
-    /// Appends batches as the leader: checks them, assigns offsets in their headers, writes their bytes as they came. A duplicate
-    /// of an idempotent producer is answered with the offsets it got before.
+    /// Begins to verify that the partition belongs to a producer's transaction, before its first batch with this sequence number
+    /// is appended. None if nobody needs to be asked, as the transaction is under way here. `epoch_bump`: whether the producer's
+    /// epoch is bumped with every transaction.
+    pub fn start_verification(
+        &mut self,
+        producer_id: i64,
+        epoch: i16,
+        sequence: i32,
+        epoch_bump: bool,
+        now: i64,
+    ) -> Option<VerificationGuard> {
+        self.producers.start_verification(producer_id, epoch, sequence, epoch_bump, now)
+    }
+
+    /// [`Log::append_in_transaction`] of batches of which nothing is known but what they say themselves.
     pub fn append_as_leader(
         &mut self,
         batches: &[u8],
         leader_epoch: i32,
         origin: AppendOrigin,
+        now: i64,
+    ) -> Result<Appended, AppendError> {
+        self.append_in_transaction(batches, leader_epoch, origin, TransactionProof::None, now)
+    }
+
+    /// Appends batches as the leader: checks them, assigns offsets in their headers, writes their bytes as they came. A duplicate
+    /// of an idempotent producer is answered with the offsets it got before.
+    pub fn append_in_transaction(
+        &mut self,
+        batches: &[u8],
+        leader_epoch: i32,
+        origin: AppendOrigin,
+        proof: TransactionProof,
         now: i64,
     ) -> Result<Appended, AppendError> {
         self.online()?;
@@ -30,7 +56,7 @@ impl Log {
             let (partition, max) = (self.partition.clone(), self.config.segment_bytes);
             return Err(AppendError::LargerThanSegment { partition, size: bytes, max });
         }
-        let from_client = origin == AppendOrigin::Client;
+        let verify = self.config.transaction_verification;
         let mut marker = None;
         if let [one] = checked.as_slice()
             && one.header.has_producer_id()
@@ -38,10 +64,12 @@ impl Log {
             if one.header.attributes.is_control() {
                 marker = control(&one.header, one.body());
                 if let Some((_, ended)) = marker {
-                    self.producers.judge_marker(&self.partition, &one.header, ended.coordinator_epoch, self.end)?;
+                    let version = if let TransactionProof::Marker(version) = proof { version } else { 0 };
+                    let coordinator = ended.coordinator_epoch;
+                    self.producers.judge_marker(&self.partition, &one.header, coordinator, self.end, version)?;
                 }
             } else if let Judgement::Duplicate(seen) =
-                self.producers.judge(&self.partition, &one.header, self.end, from_client)?
+                self.producers.judge(&self.partition, &one.header, self.end, origin, proof, verify)?
             {
                 return Ok(Appended {
                     base_offset: seen.first_offset(),

@@ -17,7 +17,13 @@ use crate::types::{AppendError, AppendOrigin, ReadError, Recovered};
 const NOW: i64 = 1_700_000_000_000;
 
 fn small() -> LogConfig {
-    LogConfig { segment_bytes: 4_000, index_interval_bytes: 300, segment_index_bytes: 4_096, ..LogConfig::default() }
+    LogConfig {
+        segment_bytes: 4_000,
+        index_interval_bytes: 300,
+        segment_index_bytes: 4_096,
+        transaction_verification: false,
+        ..LogConfig::default()
+    }
 }
 
 struct Place {

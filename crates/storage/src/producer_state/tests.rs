@@ -24,7 +24,7 @@ fn header(epoch: i16, base_sequence: i32, count: i32, offset: i64) -> BatchHeade
 
 fn judge(state: &ProducerState, epoch: i16, sequence: i32, count: i32) -> String {
     let partition = TopicPartition::new("t", 0);
-    match state.judge(&partition, &header(epoch, sequence, count, 1000), 1000, true) {
+    match state.judge(&partition, &header(epoch, sequence, count, 1000), 1000, AppendOrigin::Client, TransactionProof::None, true) {
         Ok(Judgement::New) => "new".into(),
         Ok(Judgement::Duplicate(b)) => format!("duplicate of {}", b.first_offset()),
         Err(AppendError::OutOfOrderSequence(_)) => "gap".into(),
@@ -109,4 +109,81 @@ fn a_snapshot_comes_back_and_a_torn_one_is_seen() {
         assert!(snapshot::decode(&torn).is_err(), "byte {at}");
         assert!(snapshot::decode(&bytes[..at]).is_err());
     }
+}
+
+fn transactional(epoch: i16, sequence: i32) -> BatchHeader {
+    let mut header = header(epoch, sequence, 1, 1000);
+    header.attributes = header.attributes.with_transactional(true);
+    header
+}
+
+fn judge_transactional(state: &ProducerState, epoch: i16, sequence: i32, proof: TransactionProof) -> &'static str {
+    let partition = TopicPartition::new("t", 0);
+    match state.judge(&partition, &transactional(epoch, sequence), 1000, AppendOrigin::Client, proof, true) {
+        Ok(Judgement::New) => "new",
+        Ok(Judgement::Duplicate(_)) => "duplicate",
+        Err(AppendError::InvalidTxnState(_)) => "not in the transaction",
+        Err(AppendError::OutOfOrderSequence(_)) => "gap",
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_transaction_begins_in_a_partition_only_when_the_coordinator_vouched_for_it() {
+    let mut state = ProducerState::default();
+    assert_eq!(judge_transactional(&state, 0, 0, TransactionProof::None), "not in the transaction");
+    let guard = state.start_verification(7, 0, 0, false, 0).unwrap();
+    assert_eq!(state.start_verification(7, 0, 0, false, 0), Some(guard), "who asks again asks the same");
+    let proof = TransactionProof::Verified(guard);
+    assert_eq!(judge_transactional(&state, 0, 0, proof), "new");
+    state.update(&transactional(0, 0));
+    assert_eq!(state.start_verification(7, 0, 1, false, 0), None, "the transaction is under way");
+    assert_eq!(judge_transactional(&state, 0, 1, TransactionProof::None), "new");
+    assert_eq!(judge_transactional(&state, 0, 0, TransactionProof::None), "duplicate");
+    let plain = state.judge(&TopicPartition::new("t", 0), &header(0, 1, 1, 1), 1, AppendOrigin::Client, proof, true);
+    assert!(matches!(plain, Err(AppendError::InvalidTxnState(_))), "nothing else is written while it is open");
+}
+
+#[test]
+fn what_was_verified_before_a_transaction_ended_is_void_after_it() {
+    let mut state = ProducerState::default();
+    let guard = state.start_verification(7, 0, 0, false, 0).unwrap();
+    state.end_transaction(&header(0, -1, 1, 5), 0, true);
+    assert_eq!(judge_transactional(&state, 0, 0, TransactionProof::Verified(guard)), "not in the transaction");
+    assert_ne!(state.start_verification(7, 0, 0, false, 0), Some(guard));
+}
+
+#[test]
+fn a_batch_that_overtook_an_earlier_one_waits_for_it() {
+    let mut state = ProducerState::default();
+    let guard = state.start_verification(7, 0, 5, false, 0).unwrap();
+    assert_eq!(state.start_verification(7, 0, 0, false, 0), Some(guard));
+    assert_eq!(judge_transactional(&state, 0, 5, TransactionProof::Verified(guard)), "gap");
+    assert_eq!(judge_transactional(&state, 0, 0, TransactionProof::Verified(guard)), "new");
+    let guard = state.start_verification(8, 0, 5, true, 0).unwrap();
+    let mut late = transactional(0, 5);
+    late.producer_id = 8;
+    let judged = state.judge(
+        &TopicPartition::new("t", 0),
+        &late,
+        0,
+        AppendOrigin::Client,
+        TransactionProof::Verified(guard),
+        true,
+    );
+    assert!(matches!(judged, Err(AppendError::OutOfOrderSequence(_))), "an epoch of transaction.version 2 begins with 0");
+}
+
+#[test]
+fn a_marker_of_transaction_version_2_is_taken_above_the_epoch_of_its_records_or_again() {
+    let partition = TopicPartition::new("t", 0);
+    let mut state = ProducerState::default();
+    state.update(&transactional(3, 0));
+    let judged = |state: &ProducerState, epoch, version| {
+        state.judge_marker(&partition, &header(epoch, -1, 1, 1), 0, 1, version).is_ok()
+    };
+    assert_eq!([judged(&state, 2, 0), judged(&state, 3, 0), judged(&state, 4, 0)], [false, true, true]);
+    assert_eq!([judged(&state, 3, 2), judged(&state, 4, 2)], [false, true]);
+    state.end_transaction(&header(4, -1, 1, 1), 0, false);
+    assert!(judged(&state, 4, 2), "the repetition of a coordinator that was restarted");
 }
