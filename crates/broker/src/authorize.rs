@@ -15,6 +15,7 @@ pub enum Operation {
     Describe,
     DescribeConfigs,
     AlterConfigs,
+    ClusterAction,
     IdempotentWrite,
 }
 
@@ -25,6 +26,8 @@ pub enum Resource<'a> {
     Topic(&'a str),
     /// A group by id.
     Group(&'a str),
+    /// A transactional id.
+    TransactionalId(&'a str),
     /// The cluster.
     Cluster,
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use andiron_coordinator::GroupConfig;
+use andiron_coordinator::transactions::TransactionConfig;
 use andiron_metadata::config::{self, Effective, properties};
 use andiron_metadata::image::{Image, Resource, ResourceKind};
 use andiron_protocol::batch::TimestampType;
@@ -82,9 +83,6 @@ pub struct BrokerConfig {
     pub(crate) fetch_max_bytes: usize,
     pub(crate) auto_create_topics_enable: bool,
     pub(crate) delete_topic_enable: bool,
-    pub(crate) offsets_topic_partitions: i32,
-    pub(crate) offsets_topic_replication_factor: i16,
-    pub(crate) offsets_topic_segment_bytes: i32,
     pub(crate) retention_check_interval_ms: i64,
     pub(crate) high_watermark_checkpoint_interval_ms: i64,
     pub(crate) flush_checkpoint_interval_ms: i64,
@@ -135,10 +133,6 @@ impl BrokerConfig {
             fetch_max_bytes: bytes("fetch.max.bytes"),
             auto_create_topics_enable: settings.bool("auto.create.topics.enable"),
             delete_topic_enable: settings.bool("delete.topic.enable"),
-            offsets_topic_partitions: settings.int("offsets.topic.num.partitions"),
-            offsets_topic_replication_factor: i16::try_from(settings.int("offsets.topic.replication.factor"))
-                .unwrap_or(1),
-            offsets_topic_segment_bytes: settings.int("offsets.topic.segment.bytes"),
             retention_check_interval_ms: settings.long("log.retention.check.interval.ms"),
             high_watermark_checkpoint_interval_ms: settings.long("replica.high.watermark.checkpoint.interval.ms"),
             flush_checkpoint_interval_ms: settings.long("log.flush.offset.checkpoint.interval.ms"),
@@ -231,9 +225,23 @@ impl BrokerConfig {
                 0 => defaults.producer_id_expiration_ms,
                 ms => ms,
             },
+            transaction_verification: effective.broker("transaction.partition.verification.enable").as_deref()
+                != Some("false"),
             ..defaults
         };
         (log, usize::try_from(long("min.insync.replicas")).unwrap_or(1))
+    }
+
+    /// The settings of transaction coordinators.
+    pub(crate) fn transaction_config(&self) -> TransactionConfig {
+        let (int, long) = (|key: &str| self.settings.int(key), |key: &str| i64::from(self.settings.int(key)));
+        TransactionConfig {
+            max_timeout_ms: int("transaction.max.timeout.ms"),
+            id_expiration_ms: long("transactional.id.expiration.ms"),
+            abort_check_interval_ms: long("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            expiry_check_interval_ms: long("transaction.remove.expired.transaction.cleanup.interval.ms"),
+            add_partitions_patience_ms: long("add.partitions.to.txn.retry.backoff.max.ms"),
+        }
     }
 
     /// The settings of group coordinators.

@@ -1,6 +1,8 @@
 //! One file per API. A handler asks whether it may, reads the one image, and either answers at once or hands the owed
 //! answer on to whatever it waits for; it never touches a log.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
 mod cluster;
@@ -9,14 +11,20 @@ mod create_partitions;
 mod create_topics;
 mod delete_records;
 mod delete_topics;
+mod describe_producers;
+mod describe_transactions;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod groups;
 mod init_producer_id;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod produce;
 mod topic_partitions;
+mod txn_offset_commit;
+mod write_txn_markers;
 
 use std::sync::Arc;
 
@@ -32,7 +40,6 @@ use crate::node::Node;
 use crate::session::{Door, Session};
 
 pub(crate) use fetch::DelayedFetch;
-pub(crate) use produce::DelayedProduce;
 
 /// Why a request is not even answered: its connection is closed, with a log line that says this.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +145,14 @@ fn dispatch(key: ApiKey, call: &Call<'_>, body: Bytes, owed: Owed, table: &'stat
         ApiKey::IncrementalAlterConfigs => alter_configs::incremental(call, decoded(call, body)?, owed),
         ApiKey::CreatePartitions => create_partitions::handle(call, decoded(call, body)?, owed),
         ApiKey::DescribeCluster => cluster::handle(call, decoded(call, body)?, owed),
+        ApiKey::AddPartitionsToTxn => add_partitions_to_txn::handle(call, decoded(call, body)?, owed),
+        ApiKey::AddOffsetsToTxn => add_offsets_to_txn::handle(call, decoded(call, body)?, owed),
+        ApiKey::EndTxn => end_txn::handle(call, decoded(call, body)?, owed),
+        ApiKey::WriteTxnMarkers => write_txn_markers::handle(call, decoded(call, body)?, owed),
+        ApiKey::TxnOffsetCommit => txn_offset_commit::handle(call, decoded(call, body)?, owed),
+        ApiKey::DescribeProducers => describe_producers::handle(call, decoded(call, body)?, owed),
+        ApiKey::DescribeTransactions => describe_transactions::handle(call, decoded(call, body)?, owed),
+        ApiKey::ListTransactions => list_transactions::handle(call, decoded(call, body)?, owed),
         ApiKey::DescribeTopicPartitions => topic_partitions::handle(call, decoded(call, body)?, owed),
         other => return Err(Refusal::UnknownApi(other as i16)),
     }

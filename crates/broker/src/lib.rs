@@ -6,6 +6,7 @@ mod authorize;
 pub mod config;
 mod errors;
 mod fetch_session;
+mod gather;
 mod groups;
 mod handlers;
 mod hosted;
@@ -16,6 +17,7 @@ mod session;
 mod shard;
 mod sync;
 mod topics;
+mod transactions;
 
 pub use andiron_storage::{Disk, DiskFile, RealDisk};
 pub use answer::{Answer, Part, Reply};

@@ -26,3 +26,6 @@ pub(crate) const REPLAY_STEP_BYTES: usize = 1024 * 1024;
 
 /// Partitions that one DescribeTopicPartitions answer may hold (`max.request.partition.size.limit`).
 pub(crate) const DESCRIBE_PARTITIONS_MAX: usize = 2_000;
+
+/// How long a coordinator waits before it writes markers again that a partition did not take.
+pub(crate) const MARKER_RETRY_MS: i64 = 100;

@@ -7,14 +7,15 @@ mod metadata_log;
 mod open;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
+use andiron_metadata::config::Effective;
 use andiron_metadata::controller::{self, Controller};
 use andiron_metadata::image::Image;
 use andiron_protocol::ErrorCode;
@@ -28,7 +29,7 @@ use andiron_storage::{Disk, LogDir};
 use crate::answer::Reply;
 use crate::config::BrokerConfig;
 use crate::fetch_session::FetchSessions;
-use crate::groups::{Coordinators, OFFSETS_TOPIC};
+use crate::groups::{self, OFFSETS_TOPIC};
 use crate::handlers::{self, Refusal};
 use crate::hosted::{Host, Waiter};
 use crate::purgatory::{Delayed, Purgatory, Ticket};
@@ -36,6 +37,8 @@ use crate::session::Session;
 use crate::shard::Shard;
 use crate::sync::SyncQueue;
 use crate::topics::Snapshot;
+use crate::transactions::turns::Turns;
+use crate::transactions::{self, STATE_TOPIC};
 
 pub use open::NodeError;
 
@@ -52,6 +55,8 @@ pub(crate) type Created = Box<dyn FnOnce(BTreeMap<String, ErrorCode>) + Send>;
 
 /// A node.
 pub struct Node {
+    /// For what it leaves with others, to be called by.
+    me: Weak<Node>,
     config: BrokerConfig,
     disk: Arc<dyn Disk>,
     dirs: Vec<Arc<LogDir>>,
@@ -60,7 +65,9 @@ pub struct Node {
     syncs: Arc<SyncQueue>,
     purgatory: Purgatory,
     fetch_sessions: FetchSessions,
-    coordinators: Coordinators,
+    coordinators: groups::Coordinators,
+    transactions: transactions::Coordinators,
+    turns: Turns,
     metadata_shard: Arc<Shard>,
     metadata_dir: Arc<LogDir>,
     /// The voters of the quorum, where its log names them.
@@ -123,8 +130,10 @@ impl Node {
         self.clock.fetch_max(now, Ordering::Relaxed);
         self.purgatory.expire(now);
         self.coordinators.deadline(now);
+        self.transactions.deadline(now);
         let mut sleeping_until = self.alarm.sleeping_until.lock();
-        let deadlines = [self.purgatory.next_deadline(), self.coordinators.next_deadline()];
+        let deadlines =
+            [self.purgatory.next_deadline(), self.coordinators.next_deadline(), self.transactions.next_deadline()];
         let next = deadlines.into_iter().flatten().min().unwrap_or(i64::MAX);
         *sleeping_until = next;
         next
@@ -170,6 +179,7 @@ impl Node {
     pub fn drain(&self, _now: i64) {
         self.draining.store(true, Ordering::Release);
         self.coordinators.abandon();
+        self.transactions.abandon();
         self.purgatory.expire(i64::MAX);
     }
 
@@ -194,8 +204,22 @@ impl Node {
         &self.fetch_sessions
     }
 
-    pub(crate) fn coordinators(&self) -> &Coordinators {
+    pub(crate) fn coordinators(&self) -> &groups::Coordinators {
         &self.coordinators
+    }
+
+    pub(crate) fn transactions(&self) -> &transactions::Coordinators {
+        &self.transactions
+    }
+
+    /// The order of the requests of transactional producers.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
+    /// The time of the last call that brought one.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.load(Ordering::Relaxed)
     }
 
     /// Keeps `delayed` until its deadline.
@@ -279,31 +303,57 @@ impl Node {
             .with_name(TopicName(StrBytes::from_string(name.to_owned())))
             .with_num_partitions(-1)
             .with_replication_factor(-1);
-        if name != OFFSETS_TOPIC {
-            return topic;
-        }
         let config = |name: &'static str, value: String| {
             CreatableTopicConfig::default()
                 .with_name(StrBytes::from_static_str(name))
                 .with_value(Some(StrBytes::from_string(value)))
         };
-        topic
-            .with_num_partitions(self.config.offsets_topic_partitions)
-            .with_replication_factor(self.config.offsets_topic_replication_factor)
-            .with_configs(vec![
-                config("cleanup.policy", "compact".to_owned()),
-                config("compression.type", "producer".to_owned()),
-                config("segment.bytes", self.config.offsets_topic_segment_bytes.to_string()),
-            ])
+        let factor = |key: &str| i16::try_from(self.config.settings.int(key)).unwrap_or(1);
+        match name {
+            OFFSETS_TOPIC => topic
+                .with_num_partitions(self.config.settings.int("offsets.topic.num.partitions"))
+                .with_replication_factor(factor("offsets.topic.replication.factor"))
+                .with_configs(vec![
+                    config("cleanup.policy", "compact".to_owned()),
+                    config("compression.type", "producer".to_owned()),
+                    config("segment.bytes", self.config.settings.int("offsets.topic.segment.bytes").to_string()),
+                ]),
+            STATE_TOPIC => topic
+                .with_num_partitions(self.config.settings.int("transaction.state.log.num.partitions"))
+                .with_replication_factor(factor("transaction.state.log.replication.factor"))
+                .with_configs(vec![
+                    config("cleanup.policy", "compact".to_owned()),
+                    config("compression.type", "uncompressed".to_owned()),
+                    config(
+                        "min.insync.replicas",
+                        self.config.settings.int("transaction.state.log.min.isr").to_string(),
+                    ),
+                    config(
+                        "segment.bytes",
+                        self.config.settings.int("transaction.state.log.segment.bytes").to_string(),
+                    ),
+                    config("unclean.leader.election.enable", "false".to_owned()),
+                ]),
+            _ => topic,
+        }
     }
 
-    /// Creates one of the topics in which coordinators keep their state.
-    pub(crate) fn create_internal_topic(
+    /// Has one of the topics created in which coordinators keep their state, if it is missing, and then goes on with `then`.
+    pub(crate) fn ensure_internal_topic(
         &self,
         name: &'static str,
         now: i64,
-        then: Box<dyn FnOnce(Result<(), ErrorCode>) + Send>,
+        then: impl FnOnce(Result<(), ErrorCode>) + Send + 'static,
     ) {
+        if self.partition_count(name).is_some() {
+            then(Ok(()));
+        } else {
+            self.create_internal_topic(name, now, Box::new(then));
+        }
+    }
+
+    /// Creates one of the topics in which coordinators keep their state.
+    fn create_internal_topic(&self, name: &'static str, now: i64, then: Box<dyn FnOnce(Result<(), ErrorCode>) + Send>) {
         let created: Created = Box::new(move |errors| match errors.get(name) {
             None => then(Ok(())),
             Some(error) => {
@@ -373,6 +423,13 @@ impl Node {
         for (waiter, id) in given {
             waiter(id);
         }
+    }
+
+    /// `transaction.partition.verification.enable`
+    pub(crate) fn verifies_transactions(&self) -> bool {
+        let snapshot = self.snapshot.load();
+        let effective = Effective::new(&self.config.settings, &snapshot.image);
+        effective.broker("transaction.partition.verification.enable").as_deref() != Some("false")
     }
 
     /// Whether a partition exists.

@@ -9,19 +9,34 @@ use parking_lot::Mutex;
 use andiron_protocol::ErrorCode;
 use andiron_replication::partition::{Acks, Effect, Event, Leadership, Partition, Refusal};
 use andiron_storage::{
-    AppendError, AppendOrigin, Appended, DeletedFiles, Log, LogConfig, LogError, ReadError, TimestampAndOffset,
+    AppendError, AppendOrigin, Appended, DeletedFiles, Log, LogConfig, LogError, ProducerEntry, ReadError,
+    TimestampAndOffset, TransactionProof, VerificationGuard,
 };
 
 use crate::answer::Part;
-use crate::handlers::{DelayedFetch, DelayedProduce};
+use crate::handlers::DelayedFetch;
 use crate::limits::FETCH_WAITERS_MAX;
 use crate::sync::SyncQueue;
 
+/// Somebody who waits for appends to be committed, each at a place of its own.
+pub(crate) trait AwaitsCommit: Send + Sync {
+    /// The append is committed.
+    fn committed(&self, place: usize);
+    /// The append may or may not survive.
+    fn failed(&self, place: usize, error: ErrorCode);
+}
+
 /// Who waits for an append to be committed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Token {
-    pub(crate) produce: Arc<DelayedProduce>,
+    pub(crate) waiter: Arc<dyn AwaitsCommit>,
     pub(crate) place: usize,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Token({})", self.place)
+    }
 }
 
 /// A state machine whose log this partition is.
@@ -109,10 +124,10 @@ struct After {
 impl After {
     fn run(self, shard: &Shard, now: i64) {
         for token in self.replies {
-            token.produce.committed(token.place);
+            token.waiter.committed(token.place);
         }
         for token in self.abandoned {
-            token.produce.failed(token.place, ErrorCode::NotLeaderOrFollower);
+            token.waiter.failed(token.place, ErrorCode::NotLeaderOrFollower);
         }
         if let Some((hosted, high_watermark)) = self.committed
             && let Some(hosted) = hosted.upgrade()
@@ -228,13 +243,26 @@ impl Shard {
         isr_min: usize,
         token: Option<Token>,
     ) -> Result<Appended, AppendRefused> {
+        self.append_in_transaction(now, batches, origin, TransactionProof::None, isr_min, token)
+    }
+
+    /// As `append`, with what is known of the transaction that the batch belongs to.
+    pub(crate) fn append_in_transaction(
+        self: &Arc<Self>,
+        now: i64,
+        batches: &[u8],
+        origin: AppendOrigin,
+        proof: TransactionProof,
+        isr_min: usize,
+        token: Option<Token>,
+    ) -> Result<Appended, AppendRefused> {
         let mut after = After::default();
         let appended = {
             let mut core = self.core.lock();
             let acks = if token.is_some() { Acks::All } else { Acks::Leader };
             let epoch = core.replica.check_append(acks, isr_min).map_err(AppendRefused::Partition)?;
             let Some(log) = core.log.as_mut() else { return Err(AppendRefused::Gone) };
-            let appended = log.append_as_leader(batches, epoch, origin, now).map_err(AppendRefused::Log)?;
+            let appended = log.append_in_transaction(batches, epoch, origin, proof, now).map_err(AppendRefused::Log)?;
             let end = log.log_end_offset();
             core.touched = true;
             core.step(now, Event::Appended { end, token }, &mut after);
@@ -247,6 +275,26 @@ impl Shard {
         }
         after.run(self, now);
         Ok(appended)
+    }
+
+    /// Begins to verify that the partition belongs to a producer's transaction; none if that is under way here already.
+    pub(crate) fn start_verification(
+        &self,
+        producer_id: i64,
+        epoch: i16,
+        sequence: i32,
+        epoch_bump: bool,
+        now: i64,
+    ) -> Option<VerificationGuard> {
+        let mut core = self.core.lock();
+        core.log.as_mut()?.start_verification(producer_id, epoch, sequence, epoch_bump, now)
+    }
+
+    /// The producers that the partition knows, by id; none if this node does not lead it.
+    pub(crate) fn producers(&self) -> Option<Vec<(i64, ProducerEntry)>> {
+        let core = self.core.lock();
+        core.replica.leader_epoch()?;
+        core.log.as_ref().map(Log::producers)
     }
 
     /// Makes what was appended durable; says how many records that were and how often it took an fdatasync. Runs on a helper

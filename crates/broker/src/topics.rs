@@ -9,13 +9,11 @@ use andiron_protocol::Uuid;
 
 use crate::groups::OFFSETS_TOPIC;
 use crate::shard::Shard;
-
-/// The topic of transaction coordinators.
-pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
+use crate::transactions::STATE_TOPIC;
 
 /// Whether clients may not write to a topic of this name.
 pub(crate) fn is_internal(name: &str) -> bool {
-    name == OFFSETS_TOPIC || name == TRANSACTIONS_TOPIC
+    name == OFFSETS_TOPIC || name == STATE_TOPIC
 }
 
 /// A topic with what this node keeps of it.

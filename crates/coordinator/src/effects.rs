@@ -10,7 +10,7 @@ use andiron_protocol::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, HeartbeatRequest,
     HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest,
     ListGroupsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
-    SyncGroupRequest, SyncGroupResponse,
+    SyncGroupRequest, SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use andiron_replication::machine::{Decision, Ticket};
 use uuid::Uuid;
@@ -49,6 +49,19 @@ pub struct GroupOffsets {
     pub require_stable: bool,
 }
 
+/// A marker that ends a producer's transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndOfTransaction {
+    /// The producer.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub producer_epoch: i16,
+    /// The epoch of the transaction coordinator.
+    pub coordinator_epoch: i32,
+    /// Whether the transaction took effect.
+    pub committed: bool,
+}
+
 /// A request to the coordinator. Where a request names many groups, it holds those of this coordinator's partition
 /// only (`routing` splits and merges).
 #[derive(Clone, Debug)]
@@ -63,6 +76,10 @@ pub enum Request {
     OffsetCommit(OffsetCommitRequest),
     OffsetFetch(GroupOffsets),
     OffsetDelete(OffsetDeleteRequest),
+    /// As OffsetCommit with the partitions that exist only. Its records are one batch of the producer's transaction.
+    TxnOffsetCommit(TxnOffsetCommitRequest),
+    /// WriteTxnMarkers for this coordinator's partition.
+    EndOfTransaction(EndOfTransaction),
     DescribeGroups(DescribeGroupsRequest),
     ListGroups(ListGroupsRequest),
     DeleteGroups(DeleteGroupsRequest),
@@ -79,6 +96,8 @@ pub enum Response {
     OffsetCommit(OffsetCommitResponse),
     OffsetFetch(OffsetFetchResponseGroup),
     OffsetDelete(OffsetDeleteResponse),
+    TxnOffsetCommit(TxnOffsetCommitResponse),
+    EndOfTransaction,
     DescribeGroups(DescribeGroupsResponse),
     ListGroups(ListGroupsResponse),
     DeleteGroups(DeleteGroupsResponse),
@@ -109,6 +128,14 @@ impl Response {
             }
             Self::OffsetFetch(answer) => Self::OffsetFetch(answer.with_topics(Vec::new()).with_error_code(code)),
             Self::OffsetDelete(_) => Self::OffsetDelete(OffsetDeleteResponse::default().with_error_code(code)),
+            Self::TxnOffsetCommit(mut answer) => {
+                let partitions = answer.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+                partitions
+                    .filter(|partition| partition.error_code == 0)
+                    .for_each(|partition| partition.error_code = code);
+                Self::TxnOffsetCommit(answer)
+            }
+            Self::EndOfTransaction => Self::EndOfTransaction,
             Self::DescribeGroups(mut answer) => {
                 answer.groups.iter_mut().for_each(|group| group.error_code = code);
                 Self::DescribeGroups(answer)

@@ -1,3 +1,5 @@
+//! The coordinators: of groups, and of transactions (`transactions`, which opens with its own words).
+//!
 //! The group coordinator: what a consumer group is, who belongs to it, which offsets it has committed. One
 //! [`GroupCoordinator`] is the machine of one partition of `__consumer_offsets`. Pure: it knows no socket, no log and
 //! no clock; the time comes in with every call, and what is to be written, answered now or answered when written goes
@@ -13,6 +15,7 @@ pub mod error;
 pub mod limits;
 pub mod record;
 pub mod routing;
+pub mod transactions;
 
 mod classic;
 mod foreign;
@@ -22,6 +25,6 @@ mod timers;
 
 pub use andiron_replication::machine::{Decision, StateMachine, Ticket};
 pub use config::GroupConfig;
-pub use effects::{Call, Effects, GroupOffsets, Reply, Request, RequestContext, Response};
+pub use effects::{Call, Effects, EndOfTransaction, GroupOffsets, Reply, Request, RequestContext, Response};
 pub use machine::GroupCoordinator;
 pub use record::Record;

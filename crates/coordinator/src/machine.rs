@@ -4,6 +4,7 @@
 mod commit;
 mod groups;
 mod member;
+mod transactional;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,17 +75,8 @@ impl GroupCoordinator {
         out
     }
 
-    /// Applies a record of a batch that belongs to an open transaction: it takes effect when the transaction commits.
-    pub fn replay_in_transaction(&mut self, offset: i64, producer_id: i64, record: &Record) {
-        if let Record::OffsetCommit { key, value: Some(value) } = record {
-            self.offsets.replay_open(offset, producer_id, key, value);
-        } else {
-            self.replay(offset, record);
-        }
-    }
-
-    /// A control record that ends the producer's transaction.
-    pub fn replay_end_of_transaction(&mut self, producer_id: i64, committed: bool) {
+    /// A producer's transaction has ended: its offsets count, or do not.
+    fn replay_end_of_transaction(&mut self, producer_id: i64, committed: bool) {
         for group in self.offsets.end_transaction(producer_id, committed) {
             self.groups.entry(group.clone()).or_insert_with(|| Group::new(group, NO_TIMESTAMP));
         }
@@ -169,6 +161,10 @@ impl StateMachine for GroupCoordinator {
                 out.parked.push((ticket, Response::OffsetFetch(self.offsets.fetch(&asked))));
             }
             Request::OffsetDelete(request) => self.delete_offsets(ticket, &request, &mut out),
+            Request::TxnOffsetCommit(request) => {
+                self.commit_offsets_in_transaction(now, ticket, &request, &mut out);
+            }
+            Request::EndOfTransaction(end) => Self::end_transaction(ticket, end, &mut out),
             Request::DescribeGroups(request) => self.describe_groups(ticket, &context, &request, &mut out),
             Request::ListGroups(request) => self.list_groups(ticket, &context, &request, &mut out),
             Request::DeleteGroups(request) => self.delete_groups(ticket, &request, &mut out),
@@ -185,6 +181,10 @@ impl StateMachine for GroupCoordinator {
                     self.groups.insert(id.clone(), Group::new(id, NO_TIMESTAMP));
                 }
             }
+            Record::OffsetInTransaction { producer_id, key, value, .. } => {
+                self.offsets.replay_open(offset, *producer_id, key, value);
+            }
+            Record::EndOfTransaction(end) => self.replay_end_of_transaction(end.producer_id, end.committed),
             Record::GroupMetadata { group, value } => self.replay_group(group, value.as_ref()),
             Record::Other { key_type, key, value } => self.foreign.replay(*key_type, key, value.is_some()),
         }
@@ -193,7 +193,9 @@ impl StateMachine for GroupCoordinator {
     fn append_failed(&mut self, now: i64, effects: Effects, error: ErrorCode) -> Vec<Reply> {
         let code = of_failed_append(error);
         let mut out = Effects::default();
-        out.replies.extend(effects.parked.into_iter().map(|(ticket, response)| (ticket, response.failed(code))));
+        // Who wrote a marker is told by the error itself.
+        let asked = effects.parked.into_iter().filter(|(_, response)| *response != Response::EndOfTransaction);
+        out.replies.extend(asked.map(|(ticket, response)| (ticket, response.failed(code))));
         let Self { groups, config, timers, offsets, .. } = self;
         for record in &effects.records {
             let Record::GroupMetadata { group: id, value: Some(value) } = record else { continue };

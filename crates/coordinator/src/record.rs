@@ -13,12 +13,14 @@ pub mod streams;
 pub mod transaction_log;
 mod types;
 
+use andiron_protocol::batch::{ControlType, EndTxnMarker, control_key};
 use andiron_protocol::schema::{Message, SchemaError};
 use bytes::Bytes;
 
 pub use transaction_log::transaction_to_json;
 pub use types::{round_trip, to_json, type_name};
 
+use crate::effects::EndOfTransaction;
 use classic::{GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitKey, OffsetCommitKey, OffsetCommitValue};
 
 /// A record of a coordinator's partition.
@@ -31,6 +33,19 @@ pub enum Record {
         /// The offset, or none if it is deleted or expired.
         value: Option<OffsetCommitValue>,
     },
+    /// The same in a batch of a producer's transaction: it counts when the transaction commits.
+    OffsetInTransaction {
+        /// The producer.
+        producer_id: i64,
+        /// Its epoch.
+        producer_epoch: i16,
+        /// Whose offset of which partition.
+        key: OffsetCommitKey,
+        /// The offset.
+        value: OffsetCommitValue,
+    },
+    /// A control record: the marker that ends a producer's transaction.
+    EndOfTransaction(EndOfTransaction),
     /// Key type 2: a classic group as of its last completed rebalance.
     GroupMetadata {
         /// The group.
@@ -105,6 +120,15 @@ impl Record {
                 let value = value.as_ref().map(|value| value.to_vec_with_version(offset_value_version(value)));
                 (with_type(OFFSET_COMMIT, key)?, value.transpose()?.map(Bytes::from))
             }
+            Self::OffsetInTransaction { key, value, .. } => {
+                let value = value.to_vec_with_version(offset_value_version(value))?;
+                (with_type(OFFSET_COMMIT, key)?, Some(Bytes::from(value)))
+            }
+            Self::EndOfTransaction(end) => {
+                let kind = if end.committed { ControlType::Commit } else { ControlType::Abort };
+                let value = EndTxnMarker { coordinator_epoch: end.coordinator_epoch }.to_bytes();
+                (Bytes::copy_from_slice(&control_key(kind)), Some(Bytes::copy_from_slice(&value)))
+            }
             Self::GroupMetadata { group, value } => {
                 let value = value.as_ref().map(|value| value.to_vec_with_version(GROUP_VALUE_VERSION));
                 let key = GroupMetadataKey { group: group.clone() };
@@ -112,6 +136,16 @@ impl Record {
             }
             Self::Other { key, value, .. } => (key.clone(), value.clone()),
         })
+    }
+
+    /// The record as one of a batch of a producer's transaction.
+    pub fn in_transaction(self, producer_id: i64, producer_epoch: i16) -> Self {
+        match self {
+            Self::OffsetCommit { key, value: Some(value) } => {
+                Self::OffsetInTransaction { producer_id, producer_epoch, key, value }
+            }
+            other => other,
+        }
     }
 
     /// Reads a record of any age and of any kind of group.

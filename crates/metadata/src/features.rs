@@ -19,6 +19,9 @@ pub const KRAFT_VERSION: &str = "kraft.version";
 /// The metadata.version of Kafka 4.3: 4.3-IV0.
 pub const METADATA_VERSION_4_3: i16 = 30;
 
+/// The transaction.version with which a producer's epoch is bumped with every transaction (KIP-890).
+pub const TRANSACTION_VERSION_LATEST: i16 = 2;
+
 /// A feature and its levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feature {
@@ -39,7 +42,7 @@ pub const SUPPORTED: &[Feature] = &[
     Feature { name: METADATA_VERSION, min: 7, max: METADATA_VERSION_4_3 },
     Feature { name: "share.version", min: 0, max: 1 },
     Feature { name: "streams.version", min: 0, max: 1 },
-    Feature { name: TRANSACTION_VERSION, min: 0, max: 2 },
+    Feature { name: TRANSACTION_VERSION, min: 0, max: TRANSACTION_VERSION_LATEST },
 ];
 
 /// The features as a node registers them.
@@ -52,7 +55,8 @@ pub fn to_register() -> Vec<SupportedFeature> {
     features.collect()
 }
 
-/// The levels with which a new folder begins: metadata.version of Kafka 4.3, and all else at 0 until it works here.
+/// The levels with which a new folder begins: those that Kafka 4.3 formats one with, and 0 for what does not work here yet.
 pub fn fresh() -> Vec<Record> {
-    vec![FeatureLevelRecord { name: METADATA_VERSION.into(), feature_level: METADATA_VERSION_4_3 }.into()]
+    let level = |name: &str, feature_level| FeatureLevelRecord { name: name.into(), feature_level }.into();
+    vec![level(METADATA_VERSION, METADATA_VERSION_4_3), level(TRANSACTION_VERSION, TRANSACTION_VERSION_LATEST)]
 }

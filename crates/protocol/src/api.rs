@@ -3,11 +3,13 @@
 
 use crate::kafka::protocol::{Message, Request};
 use crate::messages::{
-    AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
-    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
-    DescribeTopicPartitionsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, SyncGroupRequest,
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterConfigsRequest, ApiKey, ApiVersionsRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeProducersRequest,
+    DescribeTopicPartitionsRequest, DescribeTransactionsRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
+    HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListGroupsRequest, ListOffsetsRequest, ListTransactionsRequest, MetadataRequest, OffsetCommitRequest,
+    OffsetFetchRequest, ProduceRequest, SyncGroupRequest, TxnOffsetCommitRequest, WriteTxnMarkersRequest,
 };
 
 /// An API and the versions of it that are offered.
@@ -63,12 +65,20 @@ pub const BROKER: &[Offered] = &[
     Offered::of::<DeleteTopicsRequest>(ApiKey::DeleteTopics),
     Offered::of::<DeleteRecordsRequest>(ApiKey::DeleteRecords),
     Offered::of::<InitProducerIdRequest>(ApiKey::InitProducerId),
+    Offered::of::<AddPartitionsToTxnRequest>(ApiKey::AddPartitionsToTxn),
+    Offered::of::<AddOffsetsToTxnRequest>(ApiKey::AddOffsetsToTxn),
+    Offered::of::<EndTxnRequest>(ApiKey::EndTxn),
+    Offered::of::<WriteTxnMarkersRequest>(ApiKey::WriteTxnMarkers),
+    Offered::of::<TxnOffsetCommitRequest>(ApiKey::TxnOffsetCommit),
     Offered::of::<DescribeConfigsRequest>(ApiKey::DescribeConfigs),
     Offered::of::<AlterConfigsRequest>(ApiKey::AlterConfigs),
     Offered::of::<CreatePartitionsRequest>(ApiKey::CreatePartitions),
     Offered::of::<DeleteGroupsRequest>(ApiKey::DeleteGroups),
     Offered::of::<IncrementalAlterConfigsRequest>(ApiKey::IncrementalAlterConfigs),
     Offered::of::<DescribeClusterRequest>(ApiKey::DescribeCluster),
+    Offered::of::<DescribeProducersRequest>(ApiKey::DescribeProducers),
+    Offered::of::<DescribeTransactionsRequest>(ApiKey::DescribeTransactions),
+    Offered::of::<ListTransactionsRequest>(ApiKey::ListTransactions),
     Offered::of::<DescribeTopicPartitionsRequest>(ApiKey::DescribeTopicPartitions),
 ];
 

@@ -23,6 +23,11 @@ mod tests;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
+impl Ticket {
+    /// The name of no request: an answer to it goes to whoever keeps the machine, as something that is to be done.
+    pub const UNASKED: Ticket = Ticket(0);
+}
+
 /// What a decision asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision<R, A> {

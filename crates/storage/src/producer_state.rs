@@ -198,7 +198,8 @@ impl ProducerState {
         }
         let verification = self.verifying.get(&id);
         if header.attributes.is_transactional() && verify && !self.has_ongoing(id, epoch) {
-            let vouched = matches!(proof, TransactionProof::Verified(guard) if verification.is_some_and(|v| v.guard == guard));
+            let vouched =
+                matches!(proof, TransactionProof::Verified(guard) if verification.is_some_and(|v| v.guard == guard));
             if !vouched {
                 return Err(AppendError::InvalidTxnState("Record was not part of an ongoing transaction".to_owned()));
             }

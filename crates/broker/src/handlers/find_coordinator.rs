@@ -1,4 +1,5 @@
-//! FindCoordinator: which node keeps a group. The first one to ask has `__consumer_offsets` created.
+//! FindCoordinator: which node keeps a group or a transactional id. The first one to ask has `__consumer_offsets`, or
+//! `__transaction_state`, created.
 
 use std::sync::Arc;
 
@@ -9,9 +10,11 @@ use andiron_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinat
 
 use super::{Call, Owed};
 use crate::authorize::{Operation, Resource, authorize};
-use crate::groups;
+use crate::groups::OFFSETS_TOPIC;
+use crate::transactions::STATE_TOPIC;
 
 const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
 
 pub(super) fn handle(call: &Call<'_>, request: FindCoordinatorRequest, owed: Owed) {
     let keys = if call.version >= 4 { request.coordinator_keys } else { vec![request.key] };
@@ -19,23 +22,25 @@ pub(super) fn handle(call: &Call<'_>, request: FindCoordinatorRequest, owed: Owe
     let listener = call.session.listener.clone();
     let principal = call.session.principal.clone();
     let node = Arc::clone(call.node);
-    groups::ensure_offsets_topic(&Arc::clone(call.node), call.now, move |ready| {
+    let topic = if key_type == TRANSACTION { STATE_TOPIC } else { OFFSETS_TOPIC };
+    call.node.ensure_internal_topic(topic, call.now, move |ready| {
         let (host, port) = node.address_for(&listener);
+        let allowed = |key: &str| match key_type {
+            GROUP if authorize(&principal, Operation::Describe, Resource::Group(key)) => Ok(()),
+            GROUP => Err(ErrorCode::GroupAuthorizationFailed),
+            TRANSACTION if authorize(&principal, Operation::Describe, Resource::TransactionalId(key)) => Ok(()),
+            TRANSACTION => Err(ErrorCode::TransactionalIdAuthorizationFailed),
+            _ => Err(ErrorCode::InvalidRequest),
+        };
         let found = |key: StrBytes| {
-            let (error, message) = if !authorize(&principal, Operation::Describe, Resource::Group(&key)) {
-                (ErrorCode::GroupAuthorizationFailed, None)
-            } else if key_type != GROUP {
-                (ErrorCode::InvalidRequest, Some("This broker has no transaction coordinator yet."))
-            } else {
-                (ready.err().unwrap_or(ErrorCode::None), None)
-            };
+            let error = allowed(&key).and(ready).err().unwrap_or(ErrorCode::None);
             let known = error.is_none();
             let mut coordinator = Coordinator::default()
                 .with_key(key)
                 .with_node_id(BrokerId(-1))
                 .with_port(-1)
                 .with_error_code(error.code())
-                .with_error_message(Some(StrBytes::from_static_str(message.unwrap_or_default())));
+                .with_error_message(Some(StrBytes::default()));
             if known {
                 coordinator = coordinator
                     .with_node_id(BrokerId(node.config().node_id))

@@ -2,9 +2,6 @@
 //! answer comes when the coordinator gives it, which for a join may be when the last member has come.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 
 use andiron_coordinator::{GroupOffsets, Request, Response};
 use andiron_protocol::ErrorCode;
@@ -24,6 +21,7 @@ use andiron_protocol::messages::{delete_groups_response, describe_groups_respons
 
 use super::{Call, Owed};
 use crate::authorize::{Operation, Resource, authorize};
+use crate::gather::Gather;
 use crate::groups::{self, Asked};
 
 /// Hands a request about one group to its coordinator; `refuse` makes the answer when there is none.
@@ -279,51 +277,6 @@ pub(super) fn list(call: &Call<'_>, request: ListGroupsRequest, owed: Owed) {
             Ok(_) => gather.put(place, ListGroupsResponse::default()),
             Err(error) => gather.put(place, ListGroupsResponse::default().with_error_code(error.code())),
         };
-        coordinator.ask(call, Request::ListGroups(request.clone()), Box::new(answer));
-    }
-}
-
-/// Puts the parts of an answer together that come one by one, in whatever order.
-struct Gather<T>(Arc<Mutex<Gathering<T>>>);
-
-struct Gathering<T> {
-    parts: Vec<Option<T>>,
-    missing: usize,
-    done: Option<Box<dyn FnOnce(Vec<T>) + Send>>,
-}
-
-impl<T> Clone for Gather<T> {
-    fn clone(&self) -> Self {
-        Gather(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Gather<T> {
-    fn new(count: usize, done: impl FnOnce(Vec<T>) + Send + 'static) -> Gather<T> {
-        let mut gathering =
-            Gathering { parts: (0..count).map(|_| None).collect(), missing: count, done: Some(Box::new(done)) };
-        if count == 0
-            && let Some(done) = gathering.done.take()
-        {
-            done(Vec::new());
-        }
-        Gather(Arc::new(Mutex::new(gathering)))
-    }
-
-    fn put(&self, place: usize, part: T) {
-        let finished = {
-            let mut gathering = self.0.lock();
-            if let Some(slot) = gathering.parts.get_mut(place) {
-                *slot = Some(part);
-            }
-            gathering.missing = gathering.missing.saturating_sub(1);
-            if gathering.missing > 0 {
-                return;
-            }
-            gathering.done.take().map(|done| (done, std::mem::take(&mut gathering.parts)))
-        };
-        if let Some((done, parts)) = finished {
-            done(parts.into_iter().flatten().collect());
-        }
+        groups::ask_one(&coordinator, call, Request::ListGroups(request.clone()), Box::new(answer));
     }
 }

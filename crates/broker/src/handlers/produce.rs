@@ -6,8 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use andiron_coordinator::transactions::Producer;
 use andiron_protocol::ErrorCode;
-use andiron_protocol::batch::{BatchHeader, LOG_OVERHEAD_BYTES};
+use andiron_protocol::batch::{BatchHeader, LOG_OVERHEAD_BYTES, NO_SEQUENCE};
 use andiron_protocol::compression::Codec;
 use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::produce_request::TopicProduceData;
@@ -15,7 +16,7 @@ use andiron_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
 use andiron_protocol::messages::{ProduceRequest, ProduceResponse};
-use andiron_storage::AppendOrigin;
+use andiron_storage::{AppendOrigin, RecordError, TransactionProof};
 
 use super::{Call, Owed};
 use crate::answer::Answer;
@@ -23,8 +24,9 @@ use crate::authorize::{Operation, Resource, authorize};
 use crate::errors;
 use crate::node::Node;
 use crate::purgatory::{Delayed, Ticket};
-use crate::shard::Token;
+use crate::shard::{AwaitsCommit, Shard, Token};
 use crate::topics::{TopicEntry, is_internal};
+use crate::transactions::verify::{Asking, Support, vouch};
 
 const ALL: i16 = -1;
 const NONE: i16 = 0;
@@ -56,15 +58,42 @@ impl std::fmt::Debug for DelayedProduce {
     }
 }
 
-impl DelayedProduce {
-    /// The append is committed.
-    pub(crate) fn committed(&self, place: usize) {
+impl AwaitsCommit for DelayedProduce {
+    fn committed(&self, place: usize) {
         self.settle(place, ErrorCode::None);
     }
 
-    /// The append may or may not survive.
-    pub(crate) fn failed(&self, place: usize, error: ErrorCode) {
+    fn failed(&self, place: usize, error: ErrorCode) {
         self.settle(place, error);
+    }
+}
+
+impl DelayedProduce {
+    /// One more partition is waited for: the number of its place.
+    fn wait_for(&self, topic: usize, partition: usize) -> usize {
+        let mut state = self.state.lock();
+        state.places.push(Some((topic, partition)));
+        state.open += 1;
+        state.places.len() - 1
+    }
+
+    /// The append was refused, and why.
+    fn note(&self, place: Place, error: ErrorCode, message: Option<String>, records: Vec<RecordError>) {
+        let mut state = self.state.lock();
+        state.fail(place.topic, place.partition, error);
+        if let Some(answer) = state.answer_at(place.topic, place.partition)
+            && place.version >= 8
+        {
+            answer.error_message = message.map(StrBytes::from_string);
+            answer.record_errors = records
+                .into_iter()
+                .map(|record| {
+                    BatchIndexAndErrorMessage::default()
+                        .with_batch_index(record.batch_index)
+                        .with_batch_index_error_message(Some(StrBytes::from_string(record.message)))
+                })
+                .collect();
+        }
     }
 
     fn settle(&self, place: usize, error: ErrorCode) {
@@ -119,15 +148,45 @@ impl Delayed for DelayedProduce {
     }
 }
 
+/// An append that is to be made in its producer's turn.
+struct InTransaction {
+    shard: Arc<Shard>,
+    place: Place,
+    /// Its number among those that are waited for.
+    waits_at: usize,
+    records: Bytes,
+}
+
+/// The producer of a batch that is part of a transaction.
+fn transactional_producer(records: Option<&Bytes>) -> Option<Producer> {
+    let header = BatchHeader::read(records?).ok()?;
+    let producer = Producer { id: header.producer_id, epoch: header.producer_epoch };
+    (header.attributes.is_transactional() && header.has_producer_id()).then_some(producer)
+}
+
+/// What is wrong with the whole request, and else the producer of its transaction, if it is part of one.
+fn check(call: &Call<'_>, request: &ProduceRequest) -> Result<Option<Producer>, ErrorCode> {
+    if !(-1..=1).contains(&request.acks) {
+        return Err(ErrorCode::InvalidRequiredAcks);
+    }
+    let data = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let mut producers = data.filter_map(|partition| transactional_producer(partition.records.as_ref()));
+    let Some(first) = producers.next() else { return Ok(None) };
+    let allowed = request
+        .transactional_id
+        .as_ref()
+        .is_some_and(|id| authorize(&call.session.principal, Operation::Write, Resource::TransactionalId(id)));
+    if !allowed {
+        return Err(ErrorCode::TransactionalIdAuthorizationFailed);
+    }
+    // One request is of one producer.
+    if producers.all(|producer| producer == first) { Ok(Some(first)) } else { Err(ErrorCode::InvalidProducerIdMapping) }
+}
+
 pub(super) fn handle(call: &Call<'_>, request: ProduceRequest, owed: Owed) {
     let acks = request.acks;
-    let whole = if !(-1..=1).contains(&acks) {
-        Some(ErrorCode::InvalidRequiredAcks)
-    } else if request.transactional_id.is_some() {
-        Some(ErrorCode::TransactionalIdNotFound)
-    } else {
-        None
-    };
+    let checked = check(call, &request);
+    let transactional_id = request.transactional_id.clone();
     let delayed = Arc::new(DelayedProduce {
         node: Arc::clone(call.node),
         state: Mutex::new(State {
@@ -139,6 +198,7 @@ pub(super) fn handle(call: &Call<'_>, request: ProduceRequest, owed: Owed) {
         }),
     });
     let snapshot = call.node.snapshot();
+    let mut in_transaction = Vec::new();
     for (t, topic) in request.topic_data.into_iter().enumerate() {
         let found = if call.version >= TOPIC_IDS_FROM {
             snapshot.topic_by_id(topic.topic_id).ok_or(ErrorCode::UnknownTopicId)
@@ -147,26 +207,101 @@ pub(super) fn handle(call: &Call<'_>, request: ProduceRequest, owed: Owed) {
         };
         let found = found.and_then(|entry| may_write(call, entry));
         for (p, partition) in topic.partition_data.into_iter().enumerate() {
-            let place = Place { topic: t, partition: p, index: partition.index };
-            let entry = match (whole, &found) {
-                (Some(error), _) => Err(error),
-                (None, Ok(entry)) => Ok(*entry),
-                (None, Err(error)) => Err(*error),
+            let entry = match (checked, &found) {
+                (Err(error), _) => Err(error),
+                (Ok(_), Ok(entry)) => Ok(*entry),
+                (Ok(_), Err(error)) => Err(*error),
             };
-            match entry.and_then(|entry| sound(call.version, &partition.records).map(|records| (entry, records))) {
-                Ok((entry, records)) => append(call, &delayed, entry, place, records, acks),
+            let found = entry.and_then(|entry| {
+                let records = sound(call.version, &partition.records)?;
+                let shard = entry.shard(partition.index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+                Ok((entry, shard, records))
+            });
+            match found {
+                Ok((entry, shard, records)) => {
+                    let place = Place { topic: t, partition: p, version: call.version, isr_min: entry.min_isr };
+                    if transactional_producer(Some(&records)).is_some() {
+                        let (shard, waits_at) = (Arc::clone(shard), delayed.wait_for(t, p));
+                        in_transaction.push(InTransaction { shard, place, waits_at, records });
+                    } else {
+                        append(&delayed, call.now, shard, place, None, TransactionProof::None, records, acks);
+                    }
+                }
                 Err(error) => delayed.state.lock().fail(t, p, error),
             }
         }
     }
+    if let (Ok(Some(producer)), false, Some(transactional_id)) = (checked, in_transaction.is_empty(), transactional_id)
+    {
+        let asking = Asking {
+            node: Arc::clone(call.node),
+            transactional_id: Arc::from(transactional_id.as_str()),
+            producer,
+            support: Support::of_produce(call.version),
+            now: call.now,
+        };
+        let waiting = Arc::clone(&delayed);
+        let work = move || append_in_transaction(waiting, asking, in_transaction, acks);
+        call.node.turns().take(producer.id, Box::new(work));
+    }
     conclude(call, &delayed, acks, request.timeout_ms);
+}
+
+/// Has the partitions vouched for, and then appends to them.
+fn append_in_transaction(delayed: Arc<DelayedProduce>, asking: Asking, all: Vec<InTransaction>, acks: i16) {
+    let sequence = |records: &Bytes| BatchHeader::read(records).map_or(NO_SEQUENCE, |header| header.base_sequence);
+    let wanted = all.iter().map(|one| (Arc::clone(&one.shard), sequence(&one.records))).collect();
+    let (node, producer, support, now) = (Arc::clone(&asking.node), asking.producer, asking.support, asking.now);
+    vouch(asking, wanted, move |vouched| {
+        // The answer is not to leave before it says where the records are.
+        delayed.state.lock().open += 1;
+        for (one, proof) in all.into_iter().zip(vouched) {
+            match proof {
+                Ok(proof) => {
+                    append(&delayed, now, &one.shard, one.place, Some(one.waits_at), proof, one.records, acks);
+                }
+                Err(error) => {
+                    let error = for_producer(error, support);
+                    delayed.note(one.place, error, Some(verification_failed(error)), Vec::new());
+                    delayed.settle(one.waits_at, error);
+                }
+            }
+        }
+        let mut state = delayed.state.lock();
+        state.open -= 1;
+        delayed.finish_if_settled(state);
+        node.turns().over(producer.id);
+    });
+}
+
+/// What a producer is told if its partition could not be verified: older ones retry NOT_ENOUGH_REPLICAS as they should.
+fn for_producer(error: ErrorCode, support: Support) -> ErrorCode {
+    match error {
+        ErrorCode::ConcurrentTransactions if support.epoch_bump() => error,
+        ErrorCode::ConcurrentTransactions
+        | ErrorCode::CoordinatorLoadInProgress
+        | ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::NotCoordinator => ErrorCode::NotEnoughReplicas,
+        other => other,
+    }
+}
+
+fn verification_failed(error: ErrorCode) -> String {
+    match error {
+        ErrorCode::InvalidTxnState => "Partition was not added to the transaction".to_owned(),
+        ErrorCode::NotEnoughReplicas => "Unable to verify the partition has been added to the transaction.".to_owned(),
+        other => other.message(),
+    }
 }
 
 #[derive(Clone, Copy)]
 struct Place {
     topic: usize,
     partition: usize,
-    index: i32,
+    /// The version of the answer.
+    version: i16,
+    /// `min.insync.replicas`.
+    isr_min: usize,
 }
 
 fn blank(topic: &TopicProduceData, version: i16) -> TopicProduceResponse {
@@ -214,19 +349,22 @@ fn sound(version: i16, records: &Option<Bytes>) -> Result<Bytes, ErrorCode> {
     Ok(records.clone())
 }
 
-fn append(call: &Call<'_>, delayed: &Arc<DelayedProduce>, entry: &TopicEntry, place: Place, records: Bytes, acks: i16) {
-    let Some(shard) = entry.shard(place.index) else {
-        delayed.state.lock().fail(place.topic, place.partition, ErrorCode::UnknownTopicOrPartition);
-        return;
-    };
-    let token = (acks == ALL).then(|| {
-        let mut state = delayed.state.lock();
-        state.places.push(Some((place.topic, place.partition)));
-        state.open += 1;
-        Token { produce: Arc::clone(delayed), place: state.places.len() - 1 }
-    });
-    let waits_at = token.as_ref().map(|token| token.place);
-    match shard.append(call.now, &records, AppendOrigin::Client, entry.min_isr, token) {
+/// Appends a batch. `waits_at`: its number among those that are waited for, if it has one already.
+#[allow(clippy::too_many_arguments)] // each is of another layer: the answer, the partition, the batch
+fn append(
+    delayed: &Arc<DelayedProduce>,
+    now: i64,
+    shard: &Arc<Shard>,
+    place: Place,
+    waits_at: Option<usize>,
+    proof: TransactionProof,
+    records: Bytes,
+    acks: i16,
+) {
+    let waits_at = waits_at.or_else(|| (acks == ALL).then(|| delayed.wait_for(place.topic, place.partition)));
+    let token = waits_at.filter(|_| acks == ALL);
+    let token = token.map(|place| Token { waiter: Arc::<DelayedProduce>::clone(delayed), place });
+    match shard.append_in_transaction(now, &records, AppendOrigin::Client, proof, place.isr_min, token) {
         Ok(appended) => {
             let mut state = delayed.state.lock();
             if let Some(answer) = state.answer_at(place.topic, place.partition)
@@ -236,29 +374,17 @@ fn append(call: &Call<'_>, delayed: &Arc<DelayedProduce>, entry: &TopicEntry, pl
                 answer.log_append_time_ms = appended.log_append_time;
                 answer.log_start_offset = appended.log_start_offset;
             }
+            drop(state);
+            if let Some(at) = waits_at.filter(|_| acks != ALL) {
+                delayed.settle(at, ErrorCode::None);
+            }
         }
         Err(refused) => {
             let (error, message, records) = errors::append(&refused);
-            tracing::debug!(peer = %call.session.peer, topic = %entry.name, partition = place.index, ?refused, "append refused");
-            let mut state = delayed.state.lock();
-            state.fail(place.topic, place.partition, error);
-            if let Some(answer) = state.answer_at(place.topic, place.partition)
-                && call.version >= 8
-            {
-                answer.error_message = message.map(StrBytes::from_string);
-                answer.record_errors = records
-                    .into_iter()
-                    .map(|record| {
-                        BatchIndexAndErrorMessage::default()
-                            .with_batch_index(record.batch_index)
-                            .with_batch_index_error_message(Some(StrBytes::from_string(record.message)))
-                    })
-                    .collect();
-            }
-            if let Some(at) = waits_at
-                && state.places.get_mut(at).and_then(Option::take).is_some()
-            {
-                state.open -= 1;
+            tracing::debug!(topic = %shard.topic, partition = shard.partition, ?refused, "append refused");
+            delayed.note(place, error, message, records);
+            if let Some(at) = waits_at {
+                delayed.settle(at, error);
             }
         }
     }

@@ -6,16 +6,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use andiron_metadata::features::TRANSACTION_VERSION;
 use andiron_metadata::image::{Image, Topic};
 use andiron_protocol::Uuid;
 use andiron_replication::partition::{Durability, Leadership, Partition as Replica};
 use andiron_storage::{Log, LogConfig, LogDir, LogError, OpenLog, TopicPartition};
 
 use super::Node;
-use crate::groups::OFFSETS_TOPIC;
+use crate::groups::{self, OFFSETS_TOPIC};
 use crate::limits::{LOG_THREADS_MAX, LOGS_PER_THREAD_MIN};
 use crate::shard::Shard;
 use crate::topics::{Snapshot, TopicEntry};
+use crate::transactions::{self, STATE_TOPIC};
 
 /// Logs that were opened ahead, by topic and partition.
 type Opened = HashMap<(Uuid, i32), Result<Arc<Shard>, LogError>>;
@@ -50,9 +52,19 @@ impl Node {
         let gone: Vec<Arc<TopicEntry>> =
             before.topics.values().filter(|entry| !by_id.contains_key(&entry.id)).cloned().collect();
         self.snapshot.store(Arc::new(Snapshot { image: image.clone(), topics, by_id }));
-        for shard in coordinators {
-            if let Err(error) = self.coordinators.begin(&shard, self.config.group_config(), now) {
+        // Those of groups first: what the others have to finish may end in their logs.
+        let (of_groups, of_transactions): (Vec<_>, Vec<_>) =
+            coordinators.into_iter().partition(|shard| &*shard.topic == OFFSETS_TOPIC);
+        for shard in of_groups {
+            if let Err(error) = groups::begin(&self.coordinators, &shard, self.config.group_config(), now) {
                 tracing::error!(partition = shard.partition, error, "cannot load the offsets of groups");
+            }
+        }
+        let version = image.feature(TRANSACTION_VERSION);
+        for shard in of_transactions {
+            let config = self.config.transaction_config();
+            if let Err(error) = transactions::begin(&self.transactions, &self.me, &shard, config, version, now) {
+                tracing::error!(partition = shard.partition, error, "cannot load the states of transactions");
             }
         }
         for entry in gone {
@@ -97,12 +109,21 @@ impl Node {
             match shard {
                 Ok(shard) => {
                     let leads = self.lead_or_resign(&shard, partition, now);
-                    if &*topic.name == OFFSETS_TOPIC {
-                        if !leads {
+                    let kept = match &*topic.name {
+                        OFFSETS_TOPIC if leads => self.coordinators.has(number),
+                        STATE_TOPIC if leads => self.transactions.has(number),
+                        OFFSETS_TOPIC => {
                             self.coordinators.end(number);
-                        } else if !self.coordinators.has(number) {
-                            coordinators.push(Arc::clone(&shard));
+                            true
                         }
+                        STATE_TOPIC => {
+                            self.transactions.end(number);
+                            true
+                        }
+                        _ => true,
+                    };
+                    if !kept {
+                        coordinators.push(Arc::clone(&shard));
                     }
                     shards.push(Some(shard));
                 }
@@ -233,7 +254,7 @@ impl Node {
             }
         });
         let partitions: Vec<(&str, i32)> = shards.iter().map(|shard| (&*entry.name, shard.partition)).collect();
-        self.coordinators.partitions_deleted(&partitions, now);
+        groups::partitions_deleted(&self.coordinators, &partitions, now);
     }
 
     fn retire_one(&self, shard: &Shard, now: i64) {

@@ -11,7 +11,7 @@ use andiron_metadata::image::Image;
 use andiron_metadata::records::Record;
 use andiron_metadata::{features, snapshot};
 use andiron_protocol::Uuid;
-use andiron_protocol::batch::Batches;
+use andiron_protocol::batch::{BatchOptions, Batches};
 use andiron_replication::machine::StateMachine;
 use andiron_replication::partition::{Durability, Leadership, Partition as Replica};
 use andiron_replication::quorum::{ControlRecord, QuorumState, SnapshotId, Voter, VoterEndpoint, epoch_start};
@@ -20,6 +20,7 @@ use andiron_storage::{AppendOrigin, Log, LogConfig, LogDir, OpenLog, TopicPartit
 
 use super::NodeError;
 use crate::config::BrokerConfig;
+use crate::hosted::batch;
 use crate::limits::REPLAY_STEP_BYTES;
 use crate::shard::Shard;
 use crate::sync::SyncQueue;
@@ -45,8 +46,9 @@ pub(super) struct Opened {
 }
 
 /// How the controller's records lie in the log.
-pub(super) fn encode(record: &Record) -> Result<(Option<Bytes>, Option<Bytes>), String> {
-    record.encode().map(|value| (None, Some(Bytes::from(value)))).map_err(|e| e.to_string())
+pub(super) fn encode(now: i64, records: &[Record]) -> Result<Bytes, String> {
+    let records = records.iter().map(|record| record.encode().map(|value| (None, Some(Bytes::from(value)))));
+    batch(now, BatchOptions::default(), records)
 }
 
 fn wrong(path: &Path, reason: impl std::fmt::Display) -> NodeError {

@@ -26,7 +26,6 @@ use super::house::House;
 use super::{Alarm, Node, ProducerIds};
 use crate::config::BrokerConfig;
 use crate::fetch_session::FetchSessions;
-use crate::groups::Coordinators;
 use crate::hosted::{Host, Published};
 use crate::node::metadata_log;
 use crate::purgatory::Purgatory;
@@ -136,7 +135,8 @@ impl Node {
         let empty =
             Snapshot { image: Image::new(&identity.cluster_id), topics: Default::default(), by_id: Default::default() };
         let seed = Uuid::new_v4().as_u128() as i32;
-        let node = Arc::new(Node {
+        let node = Arc::new_cyclic(|me| Node {
+            me: Weak::clone(me),
             disk,
             dirs,
             snapshot: ArcSwap::from_pointee(empty),
@@ -144,7 +144,9 @@ impl Node {
             syncs,
             purgatory: Purgatory::default(),
             fetch_sessions: FetchSessions::new(seed),
-            coordinators: Coordinators::default(),
+            coordinators: Default::default(),
+            transactions: Default::default(),
+            turns: Default::default(),
             metadata_shard: Arc::clone(&metadata.shard),
             metadata_dir,
             voters: metadata.voters,
@@ -175,6 +177,7 @@ impl Node {
             AppendOrigin::RaftLeader,
             metadata_log::encode,
             Some(published),
+            None,
         );
         let _ = node.controller.set(host);
         node.join_cluster(metadata.bootstrap, &identity, now)?;

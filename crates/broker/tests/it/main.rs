@@ -4,4 +4,5 @@
 mod node;
 mod produce_and_fetch;
 mod topics;
+mod transactions;
 mod versions;

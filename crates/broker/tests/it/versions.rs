@@ -4,10 +4,10 @@ use andiron_protocol::api;
 use andiron_protocol::batch::{BatchBuilder, BatchOptions};
 use andiron_protocol::messages::*;
 use andiron_protocol::messages::{
-    alter_configs_request, create_partitions_request, create_topics_request, delete_records_request,
-    delete_topics_request, describe_configs_request, fetch_request, incremental_alter_configs_request,
-    leave_group_request, list_offsets_request, metadata_request, offset_commit_request, offset_fetch_request,
-    produce_request,
+    add_partitions_to_txn_request, alter_configs_request, create_partitions_request, create_topics_request,
+    delete_records_request, delete_topics_request, describe_configs_request, describe_producers_request, fetch_request,
+    incremental_alter_configs_request, leave_group_request, list_offsets_request, metadata_request,
+    offset_commit_request, offset_fetch_request, produce_request, txn_offset_commit_request, write_txn_markers_request,
 };
 use bytes::Bytes;
 
@@ -264,6 +264,76 @@ fn try_group_version(f: &Fixture, key: ApiKey, v: i16) {
             let request = DeleteGroupsRequest::default().with_groups_names(vec![group("no-such-group")]);
             assert_eq!(f.ask(v, &request).results[0].error_code, 69);
         }
+        _ => try_transaction_version(f, key, v),
+    }
+}
+
+/// Nobody has the transactional id: what is answered says so.
+fn try_transaction_version(f: &Fixture, key: ApiKey, v: i16) {
+    let id = || TransactionalId(text("nobody"));
+    let unknown = andiron_protocol::ErrorCode::InvalidProducerIdMapping.code();
+    match key {
+        ApiKey::AddPartitionsToTxn => {
+            let topic = add_partitions_to_txn_request::AddPartitionsToTxnTopic::default()
+                .with_name(name_of("orders"))
+                .with_partitions(vec![0]);
+            let request = if v < 4 {
+                AddPartitionsToTxnRequest::default()
+                    .with_v3_and_below_transactional_id(id())
+                    .with_v3_and_below_topics(vec![topic])
+            } else {
+                let transaction = add_partitions_to_txn_request::AddPartitionsToTxnTransaction::default()
+                    .with_transactional_id(id())
+                    .with_topics(vec![topic]);
+                AddPartitionsToTxnRequest::default().with_transactions(vec![transaction])
+            };
+            let answer = f.ask(v, &request);
+            let topics = match answer.results_by_transaction.first() {
+                Some(result) => &result.topic_results,
+                None => &answer.results_by_topic_v3_and_below,
+            };
+            assert_eq!(topics[0].results_by_partition[0].partition_error_code, unknown);
+        }
+        ApiKey::AddOffsetsToTxn => {
+            let request = AddOffsetsToTxnRequest::default().with_transactional_id(id()).with_group_id(group("g"));
+            assert_eq!(f.ask(v, &request).error_code, unknown);
+        }
+        ApiKey::EndTxn => {
+            assert_eq!(f.ask(v, &EndTxnRequest::default().with_transactional_id(id())).error_code, unknown);
+        }
+        ApiKey::TxnOffsetCommit => {
+            let partition = txn_offset_commit_request::TxnOffsetCommitRequestPartition::default();
+            let topic = txn_offset_commit_request::TxnOffsetCommitRequestTopic::default()
+                .with_name(name_of("orders"))
+                .with_partitions(vec![partition]);
+            let request = TxnOffsetCommitRequest::default()
+                .with_transactional_id(id())
+                .with_group_id(group("committer"))
+                .with_topics(vec![topic]);
+            assert_eq!(f.ask(v, &request).topics[0].partitions[0].error_code, unknown);
+        }
+        ApiKey::WriteTxnMarkers => {
+            let topic = write_txn_markers_request::WritableTxnMarkerTopic::default()
+                .with_name(name_of("nowhere"))
+                .with_partition_indexes(vec![0]);
+            let marker = write_txn_markers_request::WritableTxnMarker::default().with_topics(vec![topic]);
+            let answer = f.ask(v, &WriteTxnMarkersRequest::default().with_markers(vec![marker]));
+            assert_eq!(answer.markers[0].topics[0].partitions[0].error_code, 3);
+        }
+        ApiKey::DescribeProducers => {
+            let topic = describe_producers_request::TopicRequest::default()
+                .with_name(name_of("orders"))
+                .with_partition_indexes(vec![0]);
+            let answer = f.ask(v, &DescribeProducersRequest::default().with_topics(vec![topic]));
+            assert_eq!(answer.topics[0].partitions[0].error_code, 0);
+        }
+        ApiKey::DescribeTransactions => {
+            let answer = f.ask(v, &DescribeTransactionsRequest::default().with_transactional_ids(vec![id()]));
+            assert_eq!(answer.transaction_states[0].error_code, 105);
+        }
+        ApiKey::ListTransactions => {
+            assert_eq!(f.ask(v, &ListTransactionsRequest::default()).error_code, 0);
+        }
         other => panic!("{other:?} is offered and not tried"),
     }
 }
@@ -274,6 +344,8 @@ fn every_offered_version_of_every_api_is_answered() {
     f.metadata(&["orders"]);
     // The coordinator must be there before groups are asked of it.
     try_group_version(&f, ApiKey::FindCoordinator, 0);
+    let transactions = FindCoordinatorRequest::default().with_key_type(1).with_key(text("nobody"));
+    assert_eq!(f.ask(1, &transactions).error_code, 0);
     for offered in api::BROKER {
         for version in offered.min..=offered.max {
             println!("{:?} {version}", offered.key);

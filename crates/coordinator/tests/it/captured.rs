@@ -2,7 +2,7 @@
 
 use andiron_coordinator::record::{round_trip, type_name};
 use andiron_coordinator::routing::partition_for;
-use andiron_coordinator::{GroupConfig, GroupCoordinator, Record, StateMachine};
+use andiron_coordinator::{EndOfTransaction, GroupConfig, GroupCoordinator, Record, StateMachine};
 
 use crate::stage::Stage;
 
@@ -80,7 +80,7 @@ fn groups_lie_in_the_partition_that_their_name_says() {
         let group = match record {
             Record::OffsetCommit { key, .. } => key.group,
             Record::GroupMetadata { group, .. } => group,
-            Record::Other { .. } => continue,
+            Record::Other { .. } | Record::OffsetInTransaction { .. } | Record::EndOfTransaction(_) => continue,
         };
         assert_eq!(partition_for(&group, 3), i32::from(partition), "{group}");
     }
@@ -97,10 +97,18 @@ fn a_partition_of_apache_kafka_loads_with_its_groups_and_offsets() {
         for line in lines().iter().filter(|line| line.partition == partition) {
             match line.kind.as_str() {
                 // The second number of a control record's key says whether the transaction was committed.
-                "control" => machine.replay_end_of_transaction(line.producer, line.key[3] == 1),
+                "control" => machine.replay(
+                    line.offset,
+                    &Record::EndOfTransaction(EndOfTransaction {
+                        producer_id: line.producer,
+                        producer_epoch: 0,
+                        coordinator_epoch: 0,
+                        committed: line.key[3] == 1,
+                    }),
+                ),
                 "txn" => {
                     let record = Record::decode(Some(&line.key), line.value.as_deref()).unwrap();
-                    machine.replay_in_transaction(line.offset, line.producer, &record);
+                    machine.replay(line.offset, &record.in_transaction(line.producer, 0));
                 }
                 _ => machine.replay(line.offset, &Record::decode(Some(&line.key), line.value.as_deref()).unwrap()),
             }

@@ -7,3 +7,4 @@ mod limits;
 mod replay;
 mod stage;
 mod stories;
+mod transactions;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use andiron_coordinator::routing::offset_fetch_response;
 use andiron_coordinator::{
-    Call, GroupConfig, GroupCoordinator, GroupOffsets, Record, Reply, Request, RequestContext, Response, Ticket,
+    Call, EndOfTransaction, GroupConfig, GroupCoordinator, GroupOffsets, Record, Reply, Request, RequestContext,
+    Response, Ticket,
 };
 use andiron_protocol::ErrorCode;
 use andiron_protocol::kafka::protocol::{Encodable, StrBytes};
@@ -14,6 +15,9 @@ use andiron_protocol::messages::offset_commit_request::{OffsetCommitRequestParti
 use andiron_protocol::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
 use andiron_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use andiron_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
+use andiron_protocol::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
 use andiron_protocol::messages::*;
 use andiron_replication::machine::{Harness, Outcome};
 use bytes::Bytes;
@@ -123,7 +127,14 @@ impl Stage {
         for (offset, record) in self.log.iter().enumerate() {
             use andiron_coordinator::StateMachine;
             let (key, value) = record.encode().unwrap();
-            assert_eq!(&Record::decode(Some(&key), value.as_deref()).unwrap(), record);
+            match record {
+                Record::OffsetInTransaction { producer_id, producer_epoch, .. } => {
+                    let decoded = Record::decode(Some(&key), value.as_deref()).unwrap();
+                    assert_eq!(&decoded.in_transaction(*producer_id, *producer_epoch), record);
+                }
+                Record::EndOfTransaction(_) => {}
+                record => assert_eq!(&Record::decode(Some(&key), value.as_deref()).unwrap(), record),
+            }
             machine.replay(offset as i64, record);
         }
         let effects = machine.loaded(self.now);
@@ -256,6 +267,16 @@ impl Stage {
             "heartbeat" => (latest(4), Request::Heartbeat(heartbeat(words))),
             "leave" => (latest(5), Request::LeaveGroup(leave(words, latest(5)))),
             "commit" => (latest(9), Request::OffsetCommit(commit(words))),
+            "commit-in-transaction" => (latest(5), Request::TxnOffsetCommit(commit_in_transaction(words))),
+            "end-transaction" => {
+                let end = EndOfTransaction {
+                    producer_id: words.number("producer", 7),
+                    producer_epoch: 0,
+                    coordinator_epoch: 0,
+                    committed: words.plain[2] == "commit",
+                };
+                (0, Request::EndOfTransaction(end))
+            }
             "fetch" => (latest(9), Request::OffsetFetch(fetch(words))),
             "delete-offsets" => (0, Request::OffsetDelete(delete_offsets(words))),
             "describe" => {
@@ -391,6 +412,27 @@ fn commit(words: &Words<'_>) -> OffsetCommitRequest {
         .with_topics(topics.collect())
 }
 
+fn commit_in_transaction(words: &Words<'_>) -> TxnOffsetCommitRequest {
+    let plain = commit(words);
+    let topics = plain.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.into_iter().map(|partition| {
+            TxnOffsetCommitRequestPartition::default()
+                .with_partition_index(partition.partition_index)
+                .with_committed_offset(partition.committed_offset)
+                .with_committed_metadata(partition.committed_metadata)
+        });
+        TxnOffsetCommitRequestTopic::default().with_name(topic.name).with_partitions(partitions.collect())
+    });
+    TxnOffsetCommitRequest::default()
+        .with_transactional_id(text("tx").into())
+        .with_group_id(plain.group_id)
+        .with_producer_id(words.number("producer", 7).into())
+        .with_generation_id(plain.generation_id_or_member_epoch)
+        .with_member_id(plain.member_id)
+        .with_group_instance_id(plain.group_instance_id)
+        .with_topics(topics.collect())
+}
+
 fn fetch(words: &Words<'_>) -> GroupOffsets {
     let topics = words.plain[3..].iter().map(|word| {
         let (topic, partition) = place(word);
@@ -402,7 +444,7 @@ fn fetch(words: &Words<'_>) -> GroupOffsets {
     } else {
         Some(topics)
     });
-    GroupOffsets { group, require_stable: false }
+    GroupOffsets { group, require_stable: words.named.contains_key("stable") }
 }
 
 fn delete_offsets(words: &Words<'_>) -> OffsetDeleteRequest {
@@ -431,6 +473,8 @@ fn assert_fits(response: &Response, version: i16) {
             Ok(())
         }
         Response::OffsetDelete(a) => a.encode(out, version),
+        Response::TxnOffsetCommit(a) => a.encode(out, version),
+        Response::EndOfTransaction => Ok(()),
         Response::DescribeGroups(a) => a.encode(out, version),
         Response::ListGroups(a) => a.encode(out, version),
         Response::DeleteGroups(a) => a.encode(out, version),
@@ -448,6 +492,12 @@ fn record(record: &Record) -> String {
                 Some(value) if value.expire_timestamp == -1 => format!("{at} = {}", value.offset),
                 Some(value) => format!("{at} = {} until {}", value.offset, value.expire_timestamp),
             }
+        }
+        Record::OffsetInTransaction { producer_id, key, value, .. } => {
+            format!("offset {} {}/{} = {} of producer {producer_id}", key.group, key.topic, key.partition, value.offset)
+        }
+        Record::EndOfTransaction(end) => {
+            format!("{} of producer {}", if end.committed { "commit" } else { "abort" }, end.producer_id)
         }
         Record::GroupMetadata { group, value: None } => format!("group {group} gone"),
         Record::GroupMetadata { group, value: Some(value) } => {
@@ -511,6 +561,12 @@ fn answer(response: &Response) -> Vec<String> {
             let each = each.map(|(t, p)| format!(" {}/{}:{}", &**t.name, p.partition_index, code(p.error_code)));
             vec![format!("delete-offsets {}{}", code(a.error_code), each.collect::<String>())]
         }
+        Response::TxnOffsetCommit(a) => {
+            let each = a.topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p)));
+            let each = each.map(|(t, p)| format!(" {}/{}:{}", &**t.name, p.partition_index, code(p.error_code)));
+            vec![format!("commit-in-transaction{}", each.collect::<String>())]
+        }
+        Response::EndOfTransaction => vec!["end-transaction ok".to_owned()],
         Response::DescribeGroups(a) => {
             let mut lines = Vec::new();
             for g in &a.groups {

@@ -32,6 +32,14 @@ pub(super) fn layout(key: ApiKey) -> Option<&'static Layout> {
         ApiKey::DeleteGroups => &DELETE_GROUPS,
         ApiKey::IncrementalAlterConfigs => &INCREMENTAL_ALTER_CONFIGS,
         ApiKey::DescribeCluster => &DESCRIBE_CLUSTER,
+        ApiKey::AddPartitionsToTxn => &ADD_PARTITIONS_TO_TXN,
+        ApiKey::AddOffsetsToTxn => &ADD_OFFSETS_TO_TXN,
+        ApiKey::EndTxn => &END_TXN,
+        ApiKey::WriteTxnMarkers => &WRITE_TXN_MARKERS,
+        ApiKey::TxnOffsetCommit => &TXN_OFFSET_COMMIT,
+        ApiKey::DescribeProducers => &DESCRIBE_PRODUCERS,
+        ApiKey::DescribeTransactions => &DESCRIBE_TRANSACTIONS,
+        ApiKey::ListTransactions => &LIST_TRANSACTIONS,
         ApiKey::DescribeTopicPartitions => &DESCRIBE_TOPIC_PARTITIONS,
         _ => return None,
     })
@@ -319,4 +327,74 @@ const DESCRIBE_TOPIC_PARTITIONS: Layout = Layout {
         field(0, Fixed(4)),
         field(0, Optional(&[field(0, Text), field(0, Fixed(4))])),
     ],
+};
+
+const ADD_PARTITIONS_TO_TXN: Layout = Layout {
+    flexible_from: 3,
+    fields: &[
+        field(
+            4,
+            Array(&Struct(&[
+                field(4, Text),
+                field(4, Fixed(8)),
+                field(4, Fixed(2)),
+                field(4, Fixed(1)),
+                field(4, Array(&Struct(&[field(0, Text), field(0, Array(&Fixed(4)))]))),
+            ])),
+        ),
+        until(0, 3, Text),
+        until(0, 3, Fixed(8)),
+        until(0, 3, Fixed(2)),
+        until(0, 3, Array(&Struct(&[field(0, Text), field(0, Array(&Fixed(4)))]))),
+    ],
+};
+
+const ADD_OFFSETS_TO_TXN: Layout =
+    Layout { flexible_from: 3, fields: &[field(0, Text), field(0, Fixed(8)), field(0, Fixed(2)), field(0, Text)] };
+
+const END_TXN: Layout =
+    Layout { flexible_from: 3, fields: &[field(0, Text), field(0, Fixed(8)), field(0, Fixed(2)), field(0, Fixed(1))] };
+
+const WRITE_TXN_MARKERS: Layout = Layout {
+    flexible_from: 1,
+    fields: &[field(
+        0,
+        Array(&Struct(&[
+            field(0, Fixed(8)),
+            field(0, Fixed(2)),
+            field(0, Fixed(1)),
+            field(0, Array(&Struct(&[field(0, Text), field(0, Array(&Fixed(4)))]))),
+            field(0, Fixed(4)),
+        ])),
+    )],
+};
+
+const TXN_OFFSET_COMMIT: Layout = Layout {
+    flexible_from: 3,
+    fields: &[
+        field(0, Text),
+        field(0, Text),
+        field(0, Fixed(8)),
+        field(0, Fixed(2)),
+        field(3, Fixed(4)),
+        field(3, Text),
+        field(3, Text),
+        field(
+            0,
+            Array(&Struct(&[
+                field(0, Text),
+                field(0, Array(&Struct(&[field(0, Fixed(4)), field(0, Fixed(8)), field(2, Fixed(4)), field(0, Text)]))),
+            ])),
+        ),
+    ],
+};
+
+const DESCRIBE_PRODUCERS: Layout =
+    Layout { flexible_from: 0, fields: &[field(0, Array(&Struct(&[field(0, Text), field(0, Array(&Fixed(4)))])))] };
+
+const DESCRIBE_TRANSACTIONS: Layout = Layout { flexible_from: 0, fields: &[field(0, Array(&Text))] };
+
+const LIST_TRANSACTIONS: Layout = Layout {
+    flexible_from: 0,
+    fields: &[field(0, Array(&Text)), field(0, Array(&Fixed(8))), field(1, Fixed(8)), field(2, Text)],
 };

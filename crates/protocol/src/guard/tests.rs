@@ -59,6 +59,14 @@ impl RequestKind {
             ApiKey::IncrementalAlterConfigs => K::IncrementalAlterConfigs(IncrementalAlterConfigsRequest::default()),
             ApiKey::DescribeCluster => K::DescribeCluster(DescribeClusterRequest::default()),
             ApiKey::DescribeTopicPartitions => K::DescribeTopicPartitions(DescribeTopicPartitionsRequest::default()),
+            ApiKey::AddPartitionsToTxn => K::AddPartitionsToTxn(AddPartitionsToTxnRequest::default()),
+            ApiKey::AddOffsetsToTxn => K::AddOffsetsToTxn(AddOffsetsToTxnRequest::default()),
+            ApiKey::EndTxn => K::EndTxn(EndTxnRequest::default()),
+            ApiKey::WriteTxnMarkers => K::WriteTxnMarkers(WriteTxnMarkersRequest::default()),
+            ApiKey::TxnOffsetCommit => K::TxnOffsetCommit(TxnOffsetCommitRequest::default()),
+            ApiKey::DescribeProducers => K::DescribeProducers(DescribeProducersRequest::default()),
+            ApiKey::DescribeTransactions => K::DescribeTransactions(DescribeTransactionsRequest::default()),
+            ApiKey::ListTransactions => K::ListTransactions(ListTransactionsRequest::default()),
             other => panic!("{other:?} is offered but not tried here"),
         }
     }
@@ -90,6 +98,68 @@ fn a_full_fetch_with_tagged_fields_passes_whole() {
         request.encode(&mut body, version).unwrap();
         assert_eq!(check(ApiKey::Fetch, version, &body), Ok(body.len()), "version {version}");
     }
+}
+
+/// Walks a request that holds something of everything.
+fn walks<R: Encodable>(key: ApiKey, versions: std::ops::RangeInclusive<i16>, request: impl Fn(i16) -> R) {
+    for version in versions {
+        let mut body = BytesMut::new();
+        request(version).encode(&mut body, version).unwrap();
+        assert_eq!(check(key, version, &body), Ok(body.len()), "{key:?} version {version}");
+    }
+}
+
+#[test]
+fn full_requests_about_transactions_pass_whole() {
+    let (id, name) = (|| TransactionalId(text("tx")), || TopicName(text("orders")));
+    walks(ApiKey::AddPartitionsToTxn, 0..=5, |version| {
+        use crate::messages::add_partitions_to_txn_request::{AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction};
+        let topics = vec![AddPartitionsToTxnTopic::default().with_name(name()).with_partitions(vec![1, 2])];
+        if version < 4 {
+            AddPartitionsToTxnRequest::default()
+                .with_v3_and_below_transactional_id(id())
+                .with_v3_and_below_producer_id(ProducerId(7))
+                .with_v3_and_below_producer_epoch(1)
+                .with_v3_and_below_topics(topics)
+        } else {
+            let transaction = AddPartitionsToTxnTransaction::default()
+                .with_transactional_id(id())
+                .with_producer_id(ProducerId(7))
+                .with_verify_only(true)
+                .with_topics(topics);
+            AddPartitionsToTxnRequest::default().with_transactions(vec![transaction])
+        }
+    });
+    walks(ApiKey::WriteTxnMarkers, 1..=1, |_| {
+        use crate::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
+        let topic = WritableTxnMarkerTopic::default().with_name(name()).with_partition_indexes(vec![0, 1]);
+        let marker = WritableTxnMarker::default().with_producer_id(ProducerId(7)).with_topics(vec![topic]);
+        WriteTxnMarkersRequest::default().with_markers(vec![marker])
+    });
+    walks(ApiKey::TxnOffsetCommit, 0..=5, |version| {
+        use crate::messages::txn_offset_commit_request::{
+            TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+        };
+        let partition = TxnOffsetCommitRequestPartition::default().with_committed_metadata(Some(text("words")));
+        let topic = TxnOffsetCommitRequestTopic::default().with_name(name()).with_partitions(vec![partition]);
+        let request = TxnOffsetCommitRequest::default().with_transactional_id(id()).with_topics(vec![topic]);
+        if version >= 3 { request.with_member_id(text("m")).with_group_instance_id(Some(text("i"))) } else { request }
+    });
+    walks(ApiKey::DescribeProducers, 0..=0, |_| {
+        use crate::messages::describe_producers_request::TopicRequest;
+        let topic = TopicRequest::default().with_name(name()).with_partition_indexes(vec![3]);
+        DescribeProducersRequest::default().with_topics(vec![topic])
+    });
+    walks(ApiKey::DescribeTransactions, 0..=0, |_| {
+        DescribeTransactionsRequest::default().with_transactional_ids(vec![id(), id()])
+    });
+    walks(ApiKey::ListTransactions, 0..=2, |version| {
+        let request = ListTransactionsRequest::default()
+            .with_state_filters(vec![text("Ongoing")])
+            .with_producer_id_filters(vec![ProducerId(7)]);
+        let request = if version >= 1 { request.with_duration_filter(5) } else { request };
+        if version >= 2 { request.with_transactional_id_pattern(Some(text("t.*"))) } else { request }
+    });
 }
 
 #[test]

@@ -24,7 +24,14 @@ fn header(epoch: i16, base_sequence: i32, count: i32, offset: i64) -> BatchHeade
 
 fn judge(state: &ProducerState, epoch: i16, sequence: i32, count: i32) -> String {
     let partition = TopicPartition::new("t", 0);
-    match state.judge(&partition, &header(epoch, sequence, count, 1000), 1000, AppendOrigin::Client, TransactionProof::None, true) {
+    match state.judge(
+        &partition,
+        &header(epoch, sequence, count, 1000),
+        1000,
+        AppendOrigin::Client,
+        TransactionProof::None,
+        true,
+    ) {
         Ok(Judgement::New) => "new".into(),
         Ok(Judgement::Duplicate(b)) => format!("duplicate of {}", b.first_offset()),
         Err(AppendError::OutOfOrderSequence(_)) => "gap".into(),
@@ -171,7 +178,10 @@ fn a_batch_that_overtook_an_earlier_one_waits_for_it() {
         TransactionProof::Verified(guard),
         true,
     );
-    assert!(matches!(judged, Err(AppendError::OutOfOrderSequence(_))), "an epoch of transaction.version 2 begins with 0");
+    assert!(
+        matches!(judged, Err(AppendError::OutOfOrderSequence(_))),
+        "an epoch of transaction.version 2 begins with 0"
+    );
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! TxnOffsetCommit, and how the transactions end that offsets were committed in.
+
+use andiron_protocol::messages::txn_offset_commit_response::{
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
+use andiron_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
+use andiron_replication::machine::Ticket;
+
+use super::GroupCoordinator;
+use crate::classic::State;
+use crate::effects::{Effects, EndOfTransaction, Response};
+use crate::error::{CommitError, MemberError};
+use crate::record::Record;
+use crate::record::classic::{OffsetCommitKey, OffsetCommitValue};
+
+impl GroupCoordinator {
+    /// Offsets that count when the producer's transaction commits.
+    pub(super) fn commit_offsets_in_transaction(
+        &mut self,
+        now: i64,
+        ticket: Ticket,
+        request: &TxnOffsetCommitRequest,
+        out: &mut Effects,
+    ) {
+        let allowed = self.check_commit_in_transaction(request);
+        let limit = usize::try_from(self.config.offset_metadata_max_bytes).unwrap_or(0);
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in &request.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for partition in &topic.partitions {
+                let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
+                let outcome = match allowed {
+                    // Java counts UTF-16 units.
+                    Ok(()) if metadata.encode_utf16().count() > limit => Err(CommitError::MetadataTooLarge),
+                    allowed => allowed,
+                };
+                if outcome.is_ok() {
+                    let key = OffsetCommitKey {
+                        group: request.group_id.to_string(),
+                        topic: topic.name.to_string(),
+                        partition: partition.partition_index,
+                    };
+                    let value = OffsetCommitValue {
+                        offset: partition.committed_offset,
+                        leader_epoch: partition.committed_leader_epoch,
+                        metadata: metadata.to_owned(),
+                        commit_timestamp: now,
+                        ..OffsetCommitValue::default()
+                    };
+                    let (producer_id, producer_epoch) = (request.producer_id.0, request.producer_epoch);
+                    out.records.push(Record::OffsetInTransaction { producer_id, producer_epoch, key, value });
+                }
+                let code = outcome.err().map_or(0, |error| error.code().code());
+                partitions.push(
+                    TxnOffsetCommitResponsePartition::default()
+                        .with_partition_index(partition.partition_index)
+                        .with_error_code(code),
+                );
+            }
+            topics.push(
+                TxnOffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions),
+            );
+        }
+        out.parked.push((ticket, Response::TxnOffsetCommit(TxnOffsetCommitResponse::default().with_topics(topics))));
+    }
+
+    /// A producer need not say for which member it commits; if it does, that member must be of this generation.
+    fn check_commit_in_transaction(&self, request: &TxnOffsetCommitRequest) -> Result<(), CommitError> {
+        let generation = request.generation_id;
+        let Some(group) = self.groups.get(&**request.group_id) else {
+            return if generation < 0 { Ok(()) } else { Err(MemberError::IllegalGeneration.into()) };
+        };
+        if generation < 0 && group.state == State::Empty {
+            return Ok(());
+        }
+        let (member, instance) = (&*request.member_id, request.group_instance_id.as_deref());
+        if generation >= 0 || !member.is_empty() || instance.is_some() {
+            group.check_generation(member, instance, generation)?;
+        }
+        Ok(())
+    }
+
+    /// A marker is to be written into the log of this coordinator.
+    pub(super) fn end_transaction(ticket: Ticket, end: EndOfTransaction, out: &mut Effects) {
+        out.records.push(Record::EndOfTransaction(end));
+        out.parked.push((ticket, Response::EndOfTransaction));
+    }
+}

@@ -1,0 +1,630 @@
+//! Stories of one transaction coordinator, its log, and who is told what.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use andiron_coordinator::transactions::{
+    AddPartitions, Call, EndTransaction, InitProducerId, ListFilter, Markers, Producer, Request, Response, Transaction,
+    TransactionConfig, TransactionCoordinator, TransactionRecord, TransactionState,
+};
+use andiron_coordinator::{StateMachine, Ticket};
+use andiron_protocol::ErrorCode;
+use andiron_replication::machine::{Harness, Outcome};
+use proptest::prelude::*;
+
+const ID: &str = "tx";
+
+struct Stage {
+    harness: Harness<TransactionCoordinator>,
+    log: Vec<TransactionRecord>,
+    now: i64,
+    /// The level of `transaction.version`.
+    version: i16,
+    next_ticket: u64,
+    next_producer_id: i64,
+    /// Nothing that is appended is committed.
+    held: bool,
+    refuses: bool,
+    told: Vec<(u64, String)>,
+    to_write: Vec<Markers>,
+}
+
+fn partitions(names: &[(&str, i32)]) -> BTreeSet<(Arc<str>, i32)> {
+    names.iter().map(|(topic, partition)| (Arc::from(*topic), *partition)).collect()
+}
+
+fn producer(id: i64, epoch: i16) -> Producer {
+    Producer { id, epoch }
+}
+
+fn said(response: Response) -> String {
+    let code = |error: andiron_coordinator::transactions::TransactionError| error.code().name().to_owned();
+    match response {
+        Response::InitProducerId(Ok(p)) | Response::EndTransaction(Ok(p)) => format!("{} {}", p.id, p.epoch),
+        Response::AddPartitions(Ok(missing)) if missing.is_empty() => "ok".into(),
+        Response::AddPartitions(Ok(missing)) => format!("missing {}", missing.len()),
+        Response::InitProducerId(Err(e)) | Response::EndTransaction(Err(e)) | Response::AddPartitions(Err(e)) => {
+            code(e)
+        }
+        Response::NeedsProducerId => "needs a producer id".into(),
+        Response::Completed => "complete".into(),
+        Response::Describe(Ok(transaction)) => words(&transaction),
+        Response::List(Ok(listed)) => listed
+            .iter()
+            .map(|one| format!("{}={}", one.transactional_id, one.state.name()))
+            .collect::<Vec<_>>()
+            .join(" "),
+        Response::Describe(Err(e)) | Response::List(Err(e)) => code(e),
+        Response::WriteMarkers(_) => unreachable!("nobody asks for it"),
+    }
+}
+
+fn words(of: &Transaction) -> String {
+    let partitions: Vec<String> = of.partitions.iter().map(|(topic, at)| format!("{topic}/{at}")).collect();
+    format!("{} {}:{} [{}]", of.state.name(), of.producer_id, of.producer_epoch, partitions.join(" "))
+}
+
+impl Stage {
+    fn new(version: i16) -> Self {
+        let mut stage = Stage {
+            harness: Harness::new(TransactionCoordinator::new(TransactionConfig::default(), version), 0),
+            log: Vec::new(),
+            now: 1_000,
+            version,
+            next_ticket: 0,
+            next_producer_id: 7,
+            held: false,
+            refuses: false,
+            told: Vec::new(),
+            to_write: Vec::new(),
+        };
+        stage.restart();
+        stage
+    }
+
+    /// A machine that has read what is in the log, byte by byte.
+    fn restart(&mut self) {
+        let mut machine = TransactionCoordinator::new(TransactionConfig::default(), self.version);
+        for (offset, record) in self.log.iter().enumerate() {
+            let (key, value) = record.encode().unwrap();
+            machine.replay(offset as i64, &TransactionRecord::decode(Some(&key), value.as_deref()).unwrap());
+        }
+        let effects = machine.loaded(self.now);
+        self.to_write.clear();
+        self.harness = Harness::new(machine, self.log.len() as i64);
+        let now = self.now;
+        self.carry(|harness, append| Some(harness.carry_out(now, effects, append)));
+    }
+
+    fn carry(
+        &mut self,
+        act: impl FnOnce(
+            &mut Harness<TransactionCoordinator>,
+            &mut dyn FnMut(&[TransactionRecord]) -> Result<i64, ErrorCode>,
+        ) -> Option<Outcome<Response>>,
+    ) {
+        let (log, refuses) = (&mut self.log, self.refuses);
+        let outcome = act(&mut self.harness, &mut |records| {
+            if refuses {
+                return Err(ErrorCode::NotLeaderOrFollower);
+            }
+            let base = log.len() as i64;
+            log.extend_from_slice(records);
+            Ok(base)
+        });
+        self.tell(outcome.into_iter().flat_map(|outcome| outcome.replies).collect());
+        if !self.held {
+            self.commit();
+        }
+    }
+
+    fn commit(&mut self) {
+        let answers = self.harness.committed(self.log.len() as i64);
+        self.tell(answers);
+    }
+
+    fn tell(&mut self, answers: Vec<(Ticket, Response)>) {
+        for (ticket, answer) in answers {
+            match answer {
+                Response::WriteMarkers(markers) => {
+                    assert_eq!(ticket, Ticket::UNASKED);
+                    self.to_write.push(markers);
+                }
+                answer => self.told.push((ticket.0, said(answer))),
+            }
+        }
+    }
+
+    /// Asks, and says what is answered now.
+    fn ask(&mut self, request: Request) -> String {
+        self.next_ticket += 1;
+        let (now, ticket, transaction_version) = (self.now, Ticket(self.next_ticket), self.version);
+        let call = Call { transaction_version, request };
+        self.carry(|harness, append| Some(harness.request(now, ticket, call, append)));
+        self.answer_to(ticket.0)
+    }
+
+    fn answer_to(&mut self, ticket: u64) -> String {
+        let at = self.told.iter().position(|(of, _)| *of == ticket);
+        at.map_or_else(|| "waits".to_owned(), |at| self.told.remove(at).1)
+    }
+
+    fn pass(&mut self, ms: i64) {
+        self.now += ms;
+        let now = self.now;
+        while self.harness.next_deadline().is_some_and(|at| at <= now) {
+            self.carry(|harness, append| harness.deadline(now, append));
+        }
+    }
+
+    fn fresh(&mut self) -> Option<i64> {
+        self.next_producer_id += 1;
+        Some(self.next_producer_id)
+    }
+
+    /// InitProducerId as a broker asks: first without an id, then with one if it is needed.
+    fn init(&mut self, expected: Option<Producer>) -> String {
+        let request = |fresh_producer_id| {
+            Request::InitProducerId(InitProducerId {
+                transactional_id: ID.into(),
+                timeout_ms: 60_000,
+                expected,
+                fresh_producer_id,
+            })
+        };
+        match self.ask(request(None)) {
+            needs if needs == "needs a producer id" => {
+                let id = self.fresh();
+                self.ask(request(id))
+            }
+            answer => answer,
+        }
+    }
+
+    fn add(&mut self, from: Producer, names: &[(&str, i32)]) -> String {
+        self.add_as(from, names, 0, false)
+    }
+
+    fn add_as(&mut self, from: Producer, names: &[(&str, i32)], client_version: i16, verify_only: bool) -> String {
+        self.ask(Request::AddPartitions(AddPartitions {
+            transactional_id: ID.into(),
+            producer: from,
+            partitions: partitions(names),
+            client_version,
+            verify_only,
+            patient: client_version >= 2,
+        }))
+    }
+
+    fn end(&mut self, from: Producer, commit: bool, client_version: i16) -> String {
+        let request = |fresh_producer_id| {
+            Request::EndTransaction(EndTransaction {
+                transactional_id: ID.into(),
+                producer: from,
+                commit,
+                client_version,
+                fresh_producer_id,
+            })
+        };
+        match self.ask(request(None)) {
+            needs if needs == "needs a producer id" => {
+                let id = self.fresh();
+                self.ask(request(id))
+            }
+            answer => answer,
+        }
+    }
+
+    /// All markers that are asked for are written.
+    fn write_markers(&mut self) {
+        for markers in std::mem::take(&mut self.to_write) {
+            let (transactional_id, producer) = (markers.transactional_id, markers.producer);
+            assert_eq!(self.ask(Request::Completed { transactional_id, producer }), "complete");
+        }
+    }
+
+    fn state(&self) -> String {
+        self.harness.latest().get(ID).map_or_else(|| "none".to_owned(), words)
+    }
+}
+
+#[test]
+fn a_transaction_is_committed_and_its_producer_keeps_its_epoch_before_version_2() {
+    let mut stage = Stage::new(1);
+    assert_eq!(stage.init(None), "8 0");
+    let me = producer(8, 0);
+    assert_eq!(stage.add(me, &[("t", 0)]), "ok");
+    assert_eq!(stage.add(me, &[("t", 1), ("u", 0)]), "ok");
+    let length = stage.log.len();
+    assert_eq!(stage.add(me, &[("t", 1)]), "ok");
+    assert_eq!(stage.log.len(), length, "what is in the transaction is not written again");
+    assert_eq!(stage.end(me, true, 0), "-1 -1");
+    assert_eq!(stage.state(), "PrepareCommit 8:0 [t/0 t/1 u/0]");
+    let [markers] = &stage.to_write[..] else { panic!("{:?}", stage.to_write) };
+    assert_eq!((markers.producer, markers.commit, markers.transaction_version), (me, true, 0));
+    assert_eq!(markers.partitions, partitions(&[("t", 0), ("t", 1), ("u", 0)]));
+    for answer in [stage.add(me, &[("t", 0)]), stage.end(me, true, 0), stage.init(None)] {
+        assert_eq!(answer, "CONCURRENT_TRANSACTIONS");
+    }
+    stage.write_markers();
+    assert_eq!(stage.state(), "CompleteCommit 8:0 []");
+    assert_eq!(stage.end(me, true, 0), "-1 -1", "a repeated commit has been done");
+    assert_eq!(stage.end(me, false, 0), "INVALID_TXN_STATE");
+    assert_eq!(stage.add(me, &[("t", 0)]), "ok");
+    assert_eq!(stage.state(), "Ongoing 8:0 [t/0]");
+}
+
+#[test]
+fn from_version_2_on_every_transaction_has_an_epoch() {
+    let mut stage = Stage::new(2);
+    assert_eq!(stage.init(None), "8 0");
+    assert_eq!(stage.add_as(producer(8, 0), &[("t", 0)], 2, false), "ok");
+    assert_eq!(stage.end(producer(8, 0), true, 2), "8 1");
+    assert_eq!((stage.to_write[0].producer, stage.to_write[0].transaction_version), (producer(8, 1), 2));
+    assert_eq!(stage.end(producer(8, 0), true, 2), "CONCURRENT_TRANSACTIONS");
+    stage.write_markers();
+    assert_eq!(stage.end(producer(8, 0), true, 2), "8 1", "the answer was missed");
+    assert_eq!(stage.add_as(producer(8, 0), &[("t", 0)], 2, false), "PRODUCER_FENCED");
+    assert_eq!(stage.add_as(producer(8, 1), &[("t", 0)], 2, false), "ok");
+}
+
+type Case = (&'static str, fn(&mut Stage), [&'static str; 4]);
+
+/// The state, then what answers an abort and a commit that repeat the last one, and an abort and a commit anew.
+#[test]
+fn what_may_end_a_transaction_of_version_2() {
+    let cases: [Case; 5] = [
+        ("Empty", |_| {}, ["PRODUCER_FENCED", "PRODUCER_FENCED", "8 6", "INVALID_TXN_STATE"]),
+        (
+            "Ongoing",
+            |stage| _ = stage.add_as(producer(8, 5), &[("t", 0)], 2, false),
+            ["PRODUCER_FENCED", "PRODUCER_FENCED", "8 6", "8 6"],
+        ),
+        (
+            "PrepareCommit",
+            |stage| _ = (stage.add_as(producer(8, 5), &[("t", 0)], 2, false), stage.end(producer(8, 5), true, 2)),
+            ["INVALID_TXN_STATE", "CONCURRENT_TRANSACTIONS", "PRODUCER_FENCED", "PRODUCER_FENCED"],
+        ),
+        (
+            "CompleteCommit",
+            |stage| {
+                stage.add_as(producer(8, 5), &[("t", 0)], 2, false);
+                stage.end(producer(8, 5), true, 2);
+                stage.write_markers();
+            },
+            ["INVALID_TXN_STATE", "8 6", "8 7", "INVALID_TXN_STATE"],
+        ),
+        (
+            "CompleteAbort",
+            |stage| {
+                stage.add_as(producer(8, 5), &[("t", 0)], 2, false);
+                stage.end(producer(8, 5), false, 2);
+                stage.write_markers();
+            },
+            ["8 6", "INVALID_TXN_STATE", "8 7", "INVALID_TXN_STATE"],
+        ),
+    ];
+    for (state, come_there, answers) in cases {
+        for (at, (repeats, commit)) in
+            [(true, false), (true, true), (false, false), (false, true)].into_iter().enumerate()
+        {
+            let mut stage = Stage::new(2);
+            for _ in 0..=5 {
+                stage.init(None);
+            }
+            come_there(&mut stage);
+            assert!(stage.state().starts_with(state), "{}", stage.state());
+            let now = stage.harness.latest().get(ID).unwrap().producer();
+            let from = producer(now.id, if repeats { now.epoch - 1 } else { now.epoch });
+            assert_eq!(stage.end(from, commit, 2), answers[at], "{state}: repeats {repeats}, commit {commit}");
+        }
+    }
+}
+
+#[test]
+fn a_producer_that_comes_anew_fences_the_old_one_off_and_ends_what_it_began() {
+    for (version, epochs) in [(1, [1, 2]), (2, [1, 2])] {
+        let mut stage = Stage::new(version);
+        stage.init(None);
+        let old = producer(8, 0);
+        assert_eq!(stage.add(old, &[("t", 0)]), "ok");
+        assert_eq!(stage.init(None), "CONCURRENT_TRANSACTIONS");
+        assert_eq!(stage.state(), format!("PrepareAbort 8:{} [t/0]", epochs[0]));
+        assert!(!stage.to_write[0].commit);
+        assert_eq!(stage.end(old, true, 0), "PRODUCER_FENCED");
+        assert_eq!(stage.init(None), "CONCURRENT_TRANSACTIONS");
+        stage.write_markers();
+        assert_eq!(stage.init(None), format!("8 {}", epochs[1]));
+        assert_eq!(stage.add(old, &[("t", 0)]), "PRODUCER_FENCED");
+        assert_eq!(stage.add(producer(9, 0), &[("t", 0)]), "INVALID_PRODUCER_ID_MAPPING");
+    }
+}
+
+#[test]
+fn a_producer_goes_on_after_an_error_under_the_next_epoch_and_may_ask_twice() {
+    let mut stage = Stage::new(2);
+    stage.init(None);
+    assert_eq!(stage.init(Some(producer(8, 0))), "8 1");
+    assert_eq!(stage.init(Some(producer(8, 0))), "8 1", "the answer was missed");
+    assert_eq!(stage.init(Some(producer(9, 0))), "PRODUCER_FENCED");
+    assert_eq!(stage.init(None), "8 2");
+    assert_eq!(stage.init(Some(producer(8, 1))), "PRODUCER_FENCED", "another one came since");
+}
+
+#[test]
+fn when_the_epochs_are_used_up_the_producer_gets_another_id() {
+    let mut stage = Stage::new(2);
+    stage.init(None);
+    let mut worn = stage.harness.latest().get(ID).unwrap().clone();
+    worn.producer_epoch = i16::MAX - 1;
+    stage.log.push(TransactionRecord::new(&ID.into(), worn, 2));
+    stage.restart();
+    let last = producer(8, i16::MAX - 1);
+    assert_eq!(stage.add_as(last, &[("t", 0)], 2, false), "ok");
+    assert_eq!(stage.end(last, true, 2), "9 0");
+    assert_eq!(stage.to_write[0].producer, producer(8, i16::MAX), "the markers carry the old id");
+    stage.restart();
+    stage.write_markers();
+    assert_eq!(stage.state(), "CompleteCommit 9:0 []");
+    assert_eq!(stage.end(last, true, 2), "9 0", "the answer was missed");
+
+    let mut worn = stage.harness.latest().get(ID).unwrap().clone();
+    worn.producer_epoch = i16::MAX - 1;
+    stage.log.push(TransactionRecord::new(&ID.into(), worn, 2));
+    stage.restart();
+    assert_eq!(stage.init(None), "10 0");
+}
+
+#[test]
+fn markers_are_written_when_the_decision_is_committed_and_once_more_after_a_restart() {
+    let mut stage = Stage::new(2);
+    stage.init(None);
+    stage.add_as(producer(8, 0), &[("t", 0)], 2, false);
+    stage.held = true;
+    assert_eq!(stage.end(producer(8, 0), true, 2), "waits");
+    let ticket = stage.next_ticket;
+    assert!(stage.to_write.is_empty(), "what may be lost is not acted on");
+    stage.held = false;
+    stage.commit();
+    assert_eq!((stage.answer_to(ticket), stage.to_write.len()), ("8 1".to_owned(), 1));
+    stage.restart();
+    assert_eq!(stage.to_write.len(), 1, "the decision is in the log, that the markers are written is not");
+    stage.write_markers();
+    stage.restart();
+    assert!(stage.to_write.is_empty());
+    assert_eq!(stage.state(), "CompleteCommit 8:1 []");
+}
+
+#[test]
+fn a_decision_that_cannot_be_written_leaves_no_trace() {
+    let mut stage = Stage::new(2);
+    stage.init(None);
+    stage.add_as(producer(8, 0), &[("t", 0)], 2, false);
+    stage.refuses = true;
+    assert_eq!(stage.end(producer(8, 0), true, 2), "NOT_COORDINATOR");
+    assert_eq!(stage.add_as(producer(8, 0), &[("t", 1)], 2, false), "NOT_COORDINATOR");
+    assert_eq!(stage.init(None), "CONCURRENT_TRANSACTIONS", "it is to ask again in any case");
+    assert!(stage.to_write.is_empty());
+    assert_eq!(stage.state(), "Ongoing 8:0 [t/0]");
+}
+
+#[test]
+fn a_partition_that_comes_while_the_last_transaction_completes_waits_a_little() {
+    let mut stage = Stage::new(2);
+    stage.init(None);
+    stage.add_as(producer(8, 0), &[("t", 0)], 2, false);
+    stage.end(producer(8, 0), true, 2);
+    assert_eq!(stage.add_as(producer(8, 1), &[("t", 0)], 2, false), "waits");
+    let first = stage.next_ticket;
+    assert_eq!(stage.add_as(producer(8, 1), &[("t", 1)], 2, false), "waits");
+    let second = stage.next_ticket;
+    stage.write_markers();
+    assert_eq!([stage.answer_to(first), stage.answer_to(second)], ["ok", "ok"]);
+    assert_eq!(stage.state(), "Ongoing 8:1 [t/0 t/1]");
+
+    stage.end(producer(8, 1), true, 2);
+    assert_eq!(stage.add_as(producer(8, 2), &[("t", 0)], 2, false), "waits");
+    let third = stage.next_ticket;
+    stage.pass(99);
+    assert_eq!(stage.answer_to(third), "waits");
+    stage.pass(1);
+    assert_eq!(stage.answer_to(third), "CONCURRENT_TRANSACTIONS");
+}
+
+#[test]
+fn partitions_are_verified_without_being_added() {
+    let mut stage = Stage::new(1);
+    stage.init(None);
+    let me = producer(8, 0);
+    assert_eq!(stage.add_as(me, &[("t", 0)], 0, true), "missing 1");
+    stage.add(me, &[("t", 0)]);
+    assert_eq!(stage.add_as(me, &[("t", 0)], 0, true), "ok");
+    assert_eq!(stage.add_as(me, &[("t", 0), ("t", 1)], 0, true), "missing 1");
+    assert_eq!(stage.add_as(producer(8, 1), &[("t", 0)], 0, true), "PRODUCER_FENCED");
+    assert_eq!(stage.state(), "Ongoing 8:0 [t/0]");
+}
+
+#[test]
+fn a_transaction_that_is_open_for_too_long_is_aborted_and_its_producer_fenced_off() {
+    for version in [0, 2] {
+        let mut stage = Stage::new(version);
+        stage.init(None);
+        stage.add(producer(8, 0), &[("t", 0)]);
+        stage.pass(60_000);
+        assert!(stage.to_write.is_empty());
+        stage.pass(10_001);
+        assert_eq!(stage.state(), "PrepareAbort 8:1 [t/0]");
+        assert!(!stage.to_write[0].commit);
+        assert_eq!(stage.end(producer(8, 0), true, 0), "PRODUCER_FENCED");
+        stage.write_markers();
+        assert_eq!(stage.init(None), "8 2");
+    }
+}
+
+#[test]
+fn an_id_that_nobody_uses_is_forgotten() {
+    let mut stage = Stage::new(2);
+    stage.init(None);
+    stage.pass(604_800_000 - 3_600_000);
+    assert_eq!(stage.state(), "Empty 8:0 []");
+    stage.pass(2 * 3_600_000);
+    assert_eq!(stage.state(), "none");
+    assert_eq!(stage.log.last().unwrap().value, None);
+    assert_eq!(stage.add(producer(8, 0), &[("t", 0)]), "INVALID_PRODUCER_ID_MAPPING");
+    assert_eq!(stage.init(None), "9 0");
+}
+
+#[test]
+fn requests_that_make_no_sense_are_refused() {
+    let mut stage = Stage::new(2);
+    let init = |id: &str, timeout_ms| {
+        let transactional_id = id.into();
+        Request::InitProducerId(InitProducerId {
+            transactional_id,
+            timeout_ms,
+            expected: None,
+            fresh_producer_id: Some(1),
+        })
+    };
+    assert_eq!(stage.ask(init("", 1)), "INVALID_REQUEST");
+    assert_eq!(stage.ask(init(ID, 0)), "INVALID_TRANSACTION_TIMEOUT");
+    assert_eq!(stage.ask(init(ID, 900_001)), "INVALID_TRANSACTION_TIMEOUT");
+    assert_eq!(stage.ask(init(ID, 900_000)), "1 0");
+    assert_eq!(stage.end(producer(1, 0), true, 0), "INVALID_TXN_STATE");
+    assert_eq!(stage.ask(Request::Describe("other".into())), "TRANSACTIONAL_ID_NOT_FOUND");
+}
+
+#[test]
+fn transactions_are_listed_by_state_producer_age_and_pattern() {
+    let mut stage = Stage::new(2);
+    for (id, producer_id) in [("a-1", 1), ("a-2", 2), ("b", 3)] {
+        let request = InitProducerId {
+            transactional_id: id.into(),
+            timeout_ms: 60_000,
+            expected: None,
+            fresh_producer_id: Some(producer_id),
+        };
+        stage.ask(Request::InitProducerId(request));
+    }
+    let begins = |transactional_id: &str, id| {
+        Request::AddPartitions(AddPartitions {
+            transactional_id: transactional_id.into(),
+            producer: producer(id, 0),
+            partitions: partitions(&[("t", 0)]),
+            client_version: 0,
+            verify_only: false,
+            patient: false,
+        })
+    };
+    stage.ask(begins("a-1", 1));
+    stage.pass(5_000);
+    stage.ask(begins("b", 3));
+    let all = ListFilter { duration_ms: -1, ..ListFilter::default() };
+    let cases = [
+        (all.clone(), "a-1=Ongoing a-2=Empty b=Ongoing"),
+        (ListFilter { states: [TransactionState::Empty].into(), ..all.clone() }, "a-2=Empty"),
+        (ListFilter { producer_ids: [2, 3].into(), ..all.clone() }, "a-2=Empty b=Ongoing"),
+        (ListFilter { states: [TransactionState::Ongoing].into(), duration_ms: 1_000, ..all.clone() }, "a-1=Ongoing"),
+        (ListFilter { pattern: Some("a-.".into()), ..all.clone() }, "a-1=Ongoing a-2=Empty"),
+        (ListFilter { pattern: Some("a".into()), ..all.clone() }, ""),
+        (ListFilter { pattern: Some("(".into()), ..all }, "INVALID_REGULAR_EXPRESSION"),
+    ];
+    for (filter, expected) in cases {
+        assert_eq!(stage.ask(Request::List(filter.clone())), expected, "{filter:?}");
+    }
+}
+
+#[test]
+fn records_of_both_versions_come_back_and_damaged_ones_are_no_panic() {
+    let mut transaction = Transaction::new(5, 60_000, 9);
+    transaction.state = TransactionState::Ongoing;
+    transaction.producer_epoch = 3;
+    transaction.partitions = partitions(&[("t", 0), ("t", 2), ("u", 1)]);
+    (transaction.start_ms, transaction.update_ms) = (7, 8);
+    for version in 0..=2 {
+        let mut transaction = transaction.clone();
+        if version > 0 {
+            transaction.previous_producer_id = 4;
+            transaction.next_producer_id = 6;
+            transaction.client_version = version;
+        }
+        let record = TransactionRecord::new(&ID.into(), transaction, version);
+        let (key, value) = record.encode().unwrap();
+        let value = value.unwrap();
+        assert_eq!(value[..2], [0, u8::from(version > 0)]);
+        assert_eq!(TransactionRecord::decode(Some(&key), Some(&value)).unwrap(), record);
+        for end in 0..value.len() {
+            let _ = TransactionRecord::decode(Some(&key), Some(&value[..end]));
+            let mut changed = value.to_vec();
+            changed[end] ^= 0x55;
+            let _ = TransactionRecord::decode(Some(&key), Some(&changed));
+        }
+        assert!(TransactionRecord::decode(Some(&key[..1]), None).is_err());
+        assert!(TransactionRecord::decode(None, None).is_err());
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Init(Option<Producer>),
+    Add(Producer, i32, i16),
+    End(Producer, bool, i16),
+    Write,
+    Pass(i64),
+    Restart,
+    Refuse(bool),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let who = (8..10i64, 0..4i16).prop_map(|(id, epoch)| producer(id, epoch));
+    let client = prop_oneof![Just(0i16), Just(2)];
+    prop_oneof![
+        2 => Just(Act::Init(None)),
+        1 => who.clone().prop_map(|who| Act::Init(Some(who))),
+        4 => (who.clone(), 0..3, client.clone()).prop_map(|(who, at, client)| Act::Add(who, at, client)),
+        4 => (who, any::<bool>(), client).prop_map(|(who, commit, client)| Act::End(who, commit, client)),
+        3 => Just(Act::Write),
+        1 => (1..100_000i64).prop_map(Act::Pass),
+        1 => Just(Act::Restart),
+        1 => any::<bool>().prop_map(Act::Refuse),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #[test]
+    fn every_step_in_the_log_follows_from_the_one_before(acts in proptest::collection::vec(act(), 1..60), version in 0..3i16) {
+        let mut stage = Stage::new(version);
+        for act in acts {
+            match act {
+                Act::Init(expected) => _ = stage.init(expected),
+                Act::Add(who, at, client) => _ = stage.add_as(who, &[("t", at)], client, false),
+                Act::End(who, commit, client) => _ = stage.end(who, commit, client),
+                Act::Write if stage.refuses => {}
+                Act::Write => stage.write_markers(),
+                Act::Pass(ms) => stage.pass(ms),
+                Act::Restart => stage.restart(),
+                Act::Refuse(refuses) => stage.refuses = refuses,
+            }
+        }
+        let mut before: Option<Transaction> = None;
+        for record in &stage.log {
+            if let (Some(before), Some(now)) = (&before, &record.value) {
+                prop_assert!(now.state.may_follow(before.state), "{:?} after {:?}", now.state, before.state);
+                let same_id = now.producer_id == before.producer_id;
+                let follows = if same_id { now.producer_epoch >= before.producer_epoch } else { now.producer_epoch == 0 };
+                prop_assert!(follows, "{:?} after {:?}", now, before);
+            }
+            before = record.value.clone();
+        }
+        let live = stage.state();
+        stage.refuses = false;
+        stage.restart();
+        prop_assert_eq!(live, stage.state());
+        // Whatever was decided is finished, and nobody waits for ever.
+        stage.write_markers();
+        prop_assert!(!stage.state().starts_with("Prepare"));
+        stage.pass(1_000);
+        prop_assert_eq!(stage.harness.waiting(), 0);
+    }
+}
