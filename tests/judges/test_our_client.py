@@ -10,8 +10,8 @@ from peers import ApacheKafka, Missing, jars, tool
 from server import Andiron, free_port
 
 pytestmark = pytest.mark.kafka
-# What no broker of ours serves yet: transactions, and groups of KIP-848. Over Apache Kafka all cases run.
-NOT_SERVED_YET = ["read_committed_sees_what_was_committed_and_passes_the_rest", "transactions::", "kip848::"]
+# What no broker of ours serves yet: groups of KIP-848. Over Apache Kafka all cases run.
+NOT_SERVED_YET = ["kip848::"]
 
 
 @pytest.fixture
