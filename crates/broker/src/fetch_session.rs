@@ -12,7 +12,7 @@ use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::FetchRequest;
 use andiron_protocol::{ErrorCode, Uuid};
 
-use crate::limits::{FETCH_SESSION_EVICTION_MS_MIN, FETCH_SESSIONS_MAX};
+use crate::limits::FETCH_SESSION_EVICTION_MS_MIN;
 
 /// The epoch of a request that wants a new session.
 const INITIAL_EPOCH: i32 = 0;
@@ -111,6 +111,8 @@ enum Kind {
 /// All sessions of a node.
 pub(crate) struct FetchSessions {
     sessions: Mutex<Sessions>,
+    /// `max.incremental.fetch.session.cache.slots`
+    max: usize,
 }
 
 struct Sessions {
@@ -120,8 +122,9 @@ struct Sessions {
 
 impl FetchSessions {
     /// No sessions yet; ids count on from `seed`, so that a reader of an earlier run is not taken for one of this run.
-    pub(crate) fn new(seed: i32) -> FetchSessions {
-        FetchSessions { sessions: Mutex::new(Sessions { by_id: HashMap::new(), next_id: (seed & i32::MAX).max(1) }) }
+    pub(crate) fn new(seed: i32, max: usize) -> FetchSessions {
+        let sessions = Sessions { by_id: HashMap::new(), next_id: (seed & i32::MAX).max(1) };
+        FetchSessions { sessions: Mutex::new(sessions), max }
     }
 
     /// Finds or makes the session of a request, and brings it up to date with what the request changes.
@@ -129,7 +132,7 @@ impl FetchSessions {
         let mut sessions = self.sessions.lock();
         if asked.epoch == INITIAL_EPOCH || asked.epoch == FINAL_EPOCH {
             sessions.by_id.remove(&asked.session_id);
-            if asked.epoch == FINAL_EPOCH || !sessions.make_room(now) {
+            if asked.epoch == FINAL_EPOCH || !sessions.make_room(now, self.max) {
                 return Ok(Opened { kind: Kind::Sessionless(asked.partitions) });
             }
             return Ok(Opened { kind: Kind::Full(sessions.create(asked, now)) });
@@ -164,8 +167,8 @@ impl FetchSessions {
 }
 
 impl Sessions {
-    fn make_room(&mut self, now: i64) -> bool {
-        if self.by_id.len() < FETCH_SESSIONS_MAX {
+    fn make_room(&mut self, now: i64, max: usize) -> bool {
+        if self.by_id.len() < max {
             return true;
         }
         let idlest = self.by_id.iter().map(|(id, session)| (session.lock().used_at, *id)).min();

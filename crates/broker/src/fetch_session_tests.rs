@@ -36,7 +36,7 @@ fn changed(opened: &Opened, found: &[FetchPartition<()>]) -> Vec<bool> {
 
 #[test]
 fn a_session_is_answered_in_full_once_and_then_only_with_what_is_new() {
-    let sessions = FetchSessions::new(7);
+    let sessions = FetchSessions::new(7, 1_000);
     let first = sessions.open(asked(0, 0, vec![wanted(0, 0), wanted(1, 0)]), 0).unwrap();
     let id = first.session_id();
     assert_eq!(changed(&first, &[found(0, 5), found(1, 5)]), [true, true]);
@@ -50,7 +50,7 @@ fn a_session_is_answered_in_full_once_and_then_only_with_what_is_new() {
 
 #[test]
 fn a_forgotten_partition_is_not_read_again() {
-    let sessions = FetchSessions::new(7);
+    let sessions = FetchSessions::new(7, 1_000);
     let id = sessions.open(asked(0, 0, vec![wanted(0, 0), wanted(1, 0)]), 0).unwrap().session_id();
     let mut forget = asked(id, 1, vec![]);
     forget.forgotten.push((StrBytes::from_static_str("orders"), Uuid::nil(), 0));
@@ -59,7 +59,7 @@ fn a_forgotten_partition_is_not_read_again() {
 
 #[test]
 fn a_wrong_session_or_epoch_is_refused() {
-    let sessions = FetchSessions::new(7);
+    let sessions = FetchSessions::new(7, 1_000);
     let id = sessions.open(asked(0, 0, vec![wanted(0, 0)]), 0).unwrap().session_id();
     let refused = |asked| sessions.open(asked, 0).err();
     assert_eq!(refused(asked(id + 1, 1, vec![])), Some(ErrorCode::FetchSessionIdNotFound));
@@ -71,8 +71,8 @@ fn a_wrong_session_or_epoch_is_refused() {
 
 #[test]
 fn a_full_house_serves_without_a_session_until_one_has_been_idle() {
-    let sessions = FetchSessions::new(1);
-    for _ in 0..FETCH_SESSIONS_MAX {
+    let sessions = FetchSessions::new(1, 20);
+    for _ in 0..20 {
         sessions.open(asked(0, 0, vec![]), 0).unwrap();
     }
     assert_eq!(sessions.open(asked(0, 0, vec![]), 1).unwrap().session_id(), 0);

@@ -1,10 +1,12 @@
 //! One file per API. A handler asks whether it may, reads the one image, and either answers at once or hands the owed
 //! answer on to whatever it waits for; it never touches a log.
 
+mod acls;
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
+mod client_quotas;
 mod cluster;
 mod configs;
 mod create_partitions;
@@ -12,24 +14,35 @@ mod create_topics;
 mod delete_records;
 mod delete_topics;
 mod describe_producers;
+mod describe_quorum;
 mod describe_transactions;
+mod elect_leaders;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod groups;
 mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
 mod list_transactions;
+mod log_dirs;
 mod metadata;
+mod offset_for_leader_epoch;
+mod partition_reassignments;
 mod produce;
+mod scram_credentials;
 mod topic_partitions;
 mod txn_offset_commit;
+mod unregister_broker;
+mod update_features;
 mod write_txn_markers;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use andiron_metadata::controller;
+use andiron_protocol::ErrorCode;
 use andiron_protocol::api::{self, Offered};
 use andiron_protocol::frame::{self, FrameError, Header};
 use andiron_protocol::kafka::protocol::{Encodable, HeaderVersion, Request, StrBytes};
@@ -37,6 +50,7 @@ use andiron_protocol::messages::ApiKey;
 
 use crate::answer::{Answer, Reply};
 use crate::node::Node;
+use crate::quotas::Flow;
 use crate::session::{Door, Session};
 
 pub(crate) use fetch::DelayedFetch;
@@ -77,6 +91,8 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Owed {
     pub(crate) correlation_id: i32,
     pub(crate) version: i16,
+    /// For how many milliseconds whoever asked is to wait before the next request.
+    pub(crate) throttle_ms: i32,
     pub(crate) reply: Reply,
 }
 
@@ -95,6 +111,7 @@ impl Owed {
 
 /// Takes one request: decides at once whether it can be answered at all.
 pub(crate) fn handle(node: &Arc<Node>, session: &Session, frame: Bytes, now: i64, reply: Reply) -> Result<(), Refusal> {
+    let frame_bytes = frame.len();
     let (header, body) = frame::read(frame)?;
     let table: &'static [Offered] = match session.door {
         Door::Broker => api::BROKER,
@@ -105,14 +122,37 @@ pub(crate) fn handle(node: &Arc<Node>, session: &Session, frame: Bytes, now: i64
     if !offered.has(version) {
         if offered.key == ApiKey::ApiVersions {
             // The one request that is answered in any version: the client learns here what it may ask.
-            api_versions::unsupported(table, Owed { correlation_id, version: 0, reply });
+            api_versions::unsupported(table, Owed { correlation_id, version: 0, throttle_ms: 0, reply });
             return Ok(());
         }
         return Err(Refusal::UnsupportedVersion { key: offered.key, version });
     }
     let call = Call { node, session, now, version, client_id: client_id.unwrap_or_default() };
-    let owed = Owed { correlation_id, version, reply };
+    let throttle_ms = throttle(&call, offered.key, frame_bytes);
+    let owed = Owed { correlation_id, version, throttle_ms, reply };
     dispatch(offered.key, &call, body, owed, table)
+}
+
+/// Counts what is written, and says for how long whoever writes or reads is to wait. What is read is counted when it is there.
+fn throttle(call: &Call<'_>, key: ApiKey, frame_bytes: usize) -> i32 {
+    let (flow, bytes) = match key {
+        ApiKey::Produce => (Flow::Produce, frame_bytes),
+        ApiKey::Fetch => (Flow::Fetch, 0),
+        _ => return 0,
+    };
+    let snapshot = call.node.snapshot();
+    let wait = call.node.quotas().record(
+        &snapshot.image,
+        flow,
+        &call.session.principal.name,
+        &call.client_id,
+        bytes,
+        call.now,
+    );
+    if wait > 0 {
+        call.session.mute_until(call.now + wait);
+    }
+    i32::try_from(wait).unwrap_or(i32::MAX)
 }
 
 fn decoded<R: Request>(call: &Call<'_>, body: Bytes) -> Result<R, FrameError> {
@@ -154,7 +194,51 @@ fn dispatch(key: ApiKey, call: &Call<'_>, body: Bytes, owed: Owed, table: &'stat
         ApiKey::DescribeTransactions => describe_transactions::handle(call, decoded(call, body)?, owed),
         ApiKey::ListTransactions => list_transactions::handle(call, decoded(call, body)?, owed),
         ApiKey::DescribeTopicPartitions => topic_partitions::handle(call, decoded(call, body)?, owed),
+        other => return dispatch_admin(other, call, body, owed),
+    }
+    Ok(())
+}
+
+/// What operators ask for.
+fn dispatch_admin(key: ApiKey, call: &Call<'_>, body: Bytes, owed: Owed) -> Result<(), Refusal> {
+    match key {
+        ApiKey::OffsetForLeaderEpoch => offset_for_leader_epoch::handle(call, decoded(call, body)?, owed),
+        ApiKey::DescribeAcls => acls::describe(call, decoded(call, body)?, owed),
+        ApiKey::CreateAcls => acls::create(call, decoded(call, body)?, owed),
+        ApiKey::DeleteAcls => acls::delete(call, decoded(call, body)?, owed),
+        ApiKey::AlterReplicaLogDirs => log_dirs::alter(call, decoded(call, body)?, owed),
+        ApiKey::DescribeLogDirs => log_dirs::describe(call, decoded(call, body)?, owed),
+        ApiKey::ElectLeaders => elect_leaders::handle(call, decoded(call, body)?, owed),
+        ApiKey::AlterPartitionReassignments => partition_reassignments::alter(call, decoded(call, body)?, owed),
+        ApiKey::ListPartitionReassignments => partition_reassignments::list(call, decoded(call, body)?, owed),
+        ApiKey::DescribeClientQuotas => client_quotas::describe(call, decoded(call, body)?, owed),
+        ApiKey::AlterClientQuotas => client_quotas::alter(call, decoded(call, body)?, owed),
+        ApiKey::DescribeUserScramCredentials => scram_credentials::describe(call, decoded(call, body)?, owed),
+        ApiKey::AlterUserScramCredentials => scram_credentials::alter(call, decoded(call, body)?, owed),
+        ApiKey::DescribeQuorum => describe_quorum::handle(call, decoded(call, body)?, owed),
+        ApiKey::UpdateFeatures => update_features::handle(call, decoded(call, body)?, owed),
+        ApiKey::UnregisterBroker => unregister_broker::handle(call, decoded(call, body)?, owed),
+        ApiKey::ListConfigResources => list_config_resources::handle(call, decoded(call, body)?, owed),
         other => return Err(Refusal::UnknownApi(other as i16)),
     }
     Ok(())
+}
+
+/// Asks the controller and pays with what `answer` makes of its answer, or `failed` of the error that came instead.
+fn forward<A: Encodable + HeaderVersion>(
+    call: &Call<'_>,
+    request: controller::Request,
+    owed: Owed,
+    answer: impl FnOnce(controller::Response) -> Option<A> + Send + 'static,
+    failed: impl FnOnce(ErrorCode) -> A + Send + 'static,
+) {
+    call.node.ask_controller(
+        call.now,
+        request,
+        Box::new(move |answered| match answered.map(answer) {
+            Ok(Some(answer)) => owed.send(&answer),
+            Ok(None) => tracing::error!("the controller answered another question"),
+            Err(error) => owed.send(&failed(error)),
+        }),
+    );
 }

@@ -3,8 +3,8 @@
 /// Fetches that may wait at one partition; more are answered at once with what there is.
 pub(crate) const FETCH_WAITERS_MAX: usize = 10_000;
 
-/// Incremental fetch sessions kept (`max.incremental.fetch.session.cache.slots`).
-pub(crate) const FETCH_SESSIONS_MAX: usize = 1_000;
+/// Users and clients whose rates are measured; those who are silent give way to others.
+pub(crate) const QUOTA_SENSORS_MAX: usize = 10_000;
 
 /// How long a session must have been idle before a new one may take its place.
 pub(crate) const FETCH_SESSION_EVICTION_MS_MIN: i64 = 120_000;

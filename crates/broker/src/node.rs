@@ -2,6 +2,7 @@
 //! is given requests, time and threads by whoever runs it.
 
 mod apply;
+mod dirs;
 mod house;
 mod metadata_log;
 mod open;
@@ -32,7 +33,9 @@ use crate::fetch_session::FetchSessions;
 use crate::groups::{self, OFFSETS_TOPIC};
 use crate::handlers::{self, Refusal};
 use crate::hosted::{Host, Waiter};
+use crate::loggers::Loggers;
 use crate::purgatory::{Delayed, Purgatory, Ticket};
+use crate::quotas::Quotas;
 use crate::session::Session;
 use crate::shard::Shard;
 use crate::sync::SyncQueue;
@@ -40,6 +43,7 @@ use crate::topics::Snapshot;
 use crate::transactions::turns::Turns;
 use crate::transactions::{self, STATE_TOPIC};
 
+pub(crate) use metadata_log::TOPIC as METADATA_TOPIC;
 pub use open::NodeError;
 
 /// A feature of the cluster: what this node can do and what is in force.
@@ -48,6 +52,16 @@ pub(crate) struct Feature {
     pub(crate) supported_min: i16,
     pub(crate) supported_max: i16,
     pub(crate) level: i16,
+}
+
+/// Who votes on the metadata log and how far it is.
+pub(crate) struct Quorum {
+    pub(crate) leader: i32,
+    pub(crate) epoch: i32,
+    pub(crate) high_watermark: i64,
+    pub(crate) log_end: i64,
+    /// Ids and log directories, nil where the quorum does not know them.
+    pub(crate) voters: Vec<(i32, Uuid)>,
 }
 
 /// What happens when topics that were missing are there, or why they are not.
@@ -68,6 +82,8 @@ pub struct Node {
     coordinators: groups::Coordinators,
     transactions: transactions::Coordinators,
     turns: Turns,
+    loggers: Loggers,
+    quotas: Quotas,
     metadata_shard: Arc<Shard>,
     metadata_dir: Arc<LogDir>,
     /// The voters of the quorum, where its log names them.
@@ -105,6 +121,11 @@ impl Node {
     /// The configuration it was started with.
     pub fn config(&self) -> &BrokerConfig {
         &self.config
+    }
+
+    /// At which levels this node logs.
+    pub fn loggers(&self) -> &Loggers {
+        &self.loggers
     }
 
     /// Takes one request of a connection, in the order they came. The answer goes to `reply`, now or later; an error
@@ -175,6 +196,12 @@ impl Node {
         }
     }
 
+    /// There is something to do for whoever keeps house.
+    pub(crate) fn wake_keeper(&self) {
+        let _between_look_and_sleep = self.stopped.lock();
+        self.stopping.notify_all();
+    }
+
     /// No more requests; everything that waits is answered with what there is.
     pub fn drain(&self, _now: i64) {
         self.draining.store(true, Ordering::Release);
@@ -190,6 +217,10 @@ impl Node {
         self.alarm.earlier.notify_all();
         *self.stopped.lock() = true;
         self.stopping.notify_all();
+    }
+
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
@@ -256,13 +287,28 @@ impl Node {
                 supported_min: supported.min,
                 supported_max: supported.max,
                 // The quorum's own feature is said by its log, not by metadata records.
-                level: if supported.name == "kraft.version" {
+                level: if supported.name == andiron_metadata::features::KRAFT_VERSION {
                     i16::from(self.voters.is_some())
                 } else {
                     image.feature(supported.name)
                 },
             })
             .collect()
+    }
+
+    /// The quorum of the metadata log, which this node leads alone.
+    pub(crate) fn quorum(&self) -> Quorum {
+        let voters = match &self.voters {
+            Some(voters) => voters.iter().map(|voter| (voter.voter_id, voter.voter_directory_id)).collect(),
+            None => vec![(self.config.node_id, Uuid::nil())],
+        };
+        Quorum {
+            leader: self.config.node_id,
+            epoch: self.metadata_shard.bounds().map_or(-1, |bounds| bounds.leader_epoch),
+            high_watermark: self.metadata_shard.high_watermark(),
+            log_end: self.metadata_shard.log_end(),
+            voters,
+        }
     }
 
     /// Asks the controller.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use parking_lot::Mutex;
 
 use andiron_protocol::kafka::protocol::StrBytes;
@@ -45,6 +47,7 @@ pub struct Session {
     /// Who asks.
     pub principal: Principal,
     software: Mutex<Option<(StrBytes, StrBytes)>>,
+    muted_until: AtomicI64,
 }
 
 impl Session {
@@ -58,7 +61,18 @@ impl Session {
             door,
             principal: Principal::anonymous(),
             software: Mutex::new(None),
+            muted_until: AtomicI64::new(0),
         }
+    }
+
+    /// Nothing is to be read from the connection before then.
+    pub fn mute_until(&self, time: i64) {
+        self.muted_until.fetch_max(time, Ordering::Relaxed);
+    }
+
+    /// Until when, in milliseconds since 1970, nothing is to be read from the connection: its client went over a quota.
+    pub fn muted_until(&self) -> i64 {
+        self.muted_until.load(Ordering::Relaxed)
     }
 
     /// Remembers the client library's name and version, told by ApiVersions 3 and later.

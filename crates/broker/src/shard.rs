@@ -10,7 +10,7 @@ use andiron_protocol::ErrorCode;
 use andiron_replication::partition::{Acks, Effect, Event, Leadership, Partition, Refusal};
 use andiron_storage::{
     AppendError, AppendOrigin, Appended, DeletedFiles, Log, LogConfig, LogError, ProducerEntry, ReadError,
-    TimestampAndOffset, TransactionProof, VerificationGuard,
+    TimestampAndOffset, TopicPartition, TransactionProof, VerificationGuard,
 };
 
 use crate::answer::Part;
@@ -487,6 +487,21 @@ impl Shard {
             Some(log) if touched => log.close_clean(),
             _ => Ok(()),
         }
+    }
+
+    /// Puts another log with the same records in the place of this one, which is handed back. `make` gets the old log and
+    /// makes the new; nobody writes or reads meanwhile.
+    pub(crate) fn exchange(&self, make: impl FnOnce(&mut Log) -> Result<Log, LogError>) -> Result<Log, LogError> {
+        let mut core = self.core.lock();
+        let high_watermark = core.replica.high_watermark();
+        let Some(log) = core.log.as_mut() else {
+            return Err(LogError::Offline(TopicPartition::new(&self.topic, self.partition)));
+        };
+        let mut new = make(log)?;
+        new.on_high_watermark(high_watermark);
+        let old = std::mem::replace(log, new);
+        core.touched = true;
+        Ok(old)
     }
 
     /// The topic is gone: whoever waits is told, and the log is handed out to be removed.

@@ -1,5 +1,6 @@
 //! The `andiron` binary: every subcommand has a file of its own; this one only picks it.
 
+mod logging;
 mod run;
 mod serve;
 mod tools;
@@ -35,12 +36,10 @@ fn main() -> std::process::ExitCode {
     if let Some(code) = named {
         return code;
     }
-    let filter = tracing_subscriber::EnvFilter::try_from_env("ANDIRON_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,andiron=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = logging::begin();
     let done = match Andiron::parse().command {
         Command::Run(run) => run.run(),
-        Command::Serve(serve) => serve.run().map(|()| std::process::ExitCode::SUCCESS),
+        Command::Serve(serve) => serve.run(log).map(|()| std::process::ExitCode::SUCCESS),
         Command::Tools(links) => links.run(),
         Command::Completions(completions) => completions.run(),
         Command::Tool(words) => Err(unknown(words.first().map_or("", String::as_str))),

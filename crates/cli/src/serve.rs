@@ -19,7 +19,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     /// Runs until SIGTERM or Ctrl-C.
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self, log: crate::logging::Control) -> anyhow::Result<()> {
         let config = self.config()?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
@@ -28,6 +28,7 @@ impl Serve {
         runtime.block_on(async {
             let mut stop = Signals::listen()?;
             let running = andiron_server::start(config)?;
+            log.hand_to(running.node().loggers());
             for address in &running.addresses {
                 println!("{} listens on {}:{}", address.listener, address.host, address.port);
             }

@@ -11,5 +11,6 @@ pub mod properties;
 mod tests;
 
 pub use broker::{BrokerConfig, ConfigError};
-pub use definition::{Definition, Kind, Table, Update, broker, group, own, topic};
+pub(crate) use definition::elements;
+pub use definition::{Definition, Kind, Table, Update, broker, client_metrics, group, own, throttle, topic};
 pub use effective::{Effective, Entry, Source, Synonym};

@@ -3,10 +3,15 @@
 
 mod brokers;
 mod configs;
+mod elections;
 mod features;
 mod partitions;
+mod quotas;
+mod reassignments;
+mod scram;
 mod topics;
 
+pub use quotas::{CLIENT_ID, IP, USER};
 pub use topics::invalid_topic_name;
 
 #[cfg(test)]
@@ -17,11 +22,14 @@ use std::sync::Arc;
 use andiron_protocol::Uuid;
 use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::{
-    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterConfigsRequest, AlterConfigsResponse,
-    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
-    ControllerRegistrationRequest, ControllerRegistrationResponse, CreatePartitionsRequest, CreatePartitionsResponse,
-    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
+    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterClientQuotasRequest, AlterClientQuotasResponse,
+    AlterConfigsRequest, AlterConfigsResponse, AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
+    AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, AssignReplicasToDirsRequest,
+    AssignReplicasToDirsResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest,
+    BrokerRegistrationResponse, ControllerRegistrationRequest, ControllerRegistrationResponse, CreatePartitionsRequest,
+    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+    ElectLeadersRequest, ElectLeadersResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    UnregisterBrokerRequest, UnregisterBrokerResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 use andiron_replication::machine::{Decision, StateMachine, Ticket};
 
@@ -51,6 +59,12 @@ pub enum Request {
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest),
     AllocateProducerIds(AllocateProducerIdsRequest),
     UpdateFeatures(UpdateFeaturesRequest),
+    ElectLeaders(ElectLeadersRequest),
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest),
+    AlterClientQuotas(AlterClientQuotasRequest),
+    AlterUserScramCredentials(AlterUserScramCredentialsRequest),
+    UnregisterBroker(UnregisterBrokerRequest),
+    AssignReplicasToDirs(AssignReplicasToDirsRequest),
     /// Writes a record that changes nothing (`metadata.max.idle.interval.ms`).
     NoOp,
 }
@@ -70,6 +84,12 @@ pub enum Response {
     IncrementalAlterConfigs(IncrementalAlterConfigsResponse),
     AllocateProducerIds(AllocateProducerIdsResponse),
     UpdateFeatures(UpdateFeaturesResponse),
+    ElectLeaders(ElectLeadersResponse),
+    AlterPartitionReassignments(AlterPartitionReassignmentsResponse),
+    AlterClientQuotas(AlterClientQuotasResponse),
+    AlterUserScramCredentials(AlterUserScramCredentialsResponse),
+    UnregisterBroker(UnregisterBrokerResponse),
+    AssignReplicasToDirs(AssignReplicasToDirsResponse),
     NoOp,
 }
 
@@ -156,8 +176,32 @@ impl StateMachine for Controller {
                 (records, Response::AllocateProducerIds(response))
             }
             Request::UpdateFeatures(request) => {
-                let (records, response) = features::update(&self.image, &request);
+                let (records, response) = features::update(&self.image, &self.config, &request);
                 (records, Response::UpdateFeatures(response))
+            }
+            Request::ElectLeaders(request) => {
+                let (records, response) = elections::elect(&self.image, &request);
+                (records, Response::ElectLeaders(response))
+            }
+            Request::AlterPartitionReassignments(request) => {
+                let (records, response) = reassignments::alter(&self.image, &request);
+                (records, Response::AlterPartitionReassignments(response))
+            }
+            Request::AlterClientQuotas(request) => {
+                let (records, response) = quotas::alter(&self.image, &request);
+                (records, Response::AlterClientQuotas(response))
+            }
+            Request::AlterUserScramCredentials(request) => {
+                let (records, response) = scram::alter(&self.image, &request);
+                (records, Response::AlterUserScramCredentials(response))
+            }
+            Request::UnregisterBroker(request) => {
+                let (records, response) = brokers::unregister(&self.image, &request);
+                (records, Response::UnregisterBroker(response))
+            }
+            Request::AssignReplicasToDirs(request) => {
+                let (records, response) = brokers::assign_to_dirs(&self.image, &request);
+                (records, Response::AssignReplicasToDirs(response))
             }
             Request::NoOp => (vec![NoOpRecord {}.into()], Response::NoOp),
         };

@@ -267,6 +267,16 @@ impl Image {
         self.quotas.iter()
     }
 
+    /// The quotas of one of those.
+    pub fn quota(&self, entity: &QuotaEntity) -> Option<&BTreeMap<String, f64>> {
+        self.quotas.get(entity).map(AsRef::as_ref)
+    }
+
+    /// What is kept of a user's password for a mechanism.
+    pub fn scram_credential(&self, mechanism: i8, user: &str) -> Option<&Arc<UserScramCredentialRecord>> {
+        self.scram.get(&(mechanism, user.to_string()))
+    }
+
     /// All SCRAM credentials.
     pub fn scram_credentials(&self) -> impl Iterator<Item = &Arc<UserScramCredentialRecord>> {
         self.scram.values()

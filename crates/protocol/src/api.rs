@@ -3,13 +3,18 @@
 
 use crate::kafka::protocol::{Message, Request};
 use crate::messages::{
-    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterConfigsRequest, ApiKey, ApiVersionsRequest,
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeProducersRequest,
-    DescribeTopicPartitionsRequest, DescribeTransactionsRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterClientQuotasRequest, AlterConfigsRequest,
+    AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, AlterUserScramCredentialsRequest, ApiKey,
+    ApiVersionsRequest, CreateAclsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest,
+    DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeAclsRequest, DescribeClientQuotasRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+    DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest, DescribeTransactionsRequest,
+    DescribeUserScramCredentialsRequest, ElectLeadersRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
     HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListGroupsRequest, ListOffsetsRequest, ListTransactionsRequest, MetadataRequest, OffsetCommitRequest,
-    OffsetFetchRequest, ProduceRequest, SyncGroupRequest, TxnOffsetCommitRequest, WriteTxnMarkersRequest,
+    ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
+    ListTransactionsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest, SyncGroupRequest, TxnOffsetCommitRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
+    WriteTxnMarkersRequest,
 };
 
 /// An API and the versions of it that are offered.
@@ -70,22 +75,57 @@ pub const BROKER: &[Offered] = &[
     Offered::of::<EndTxnRequest>(ApiKey::EndTxn),
     Offered::of::<WriteTxnMarkersRequest>(ApiKey::WriteTxnMarkers),
     Offered::of::<TxnOffsetCommitRequest>(ApiKey::TxnOffsetCommit),
+    Offered::of::<OffsetForLeaderEpochRequest>(ApiKey::OffsetForLeaderEpoch),
+    Offered::of::<DescribeAclsRequest>(ApiKey::DescribeAcls),
+    Offered::of::<CreateAclsRequest>(ApiKey::CreateAcls),
+    Offered::of::<DeleteAclsRequest>(ApiKey::DeleteAcls),
     Offered::of::<DescribeConfigsRequest>(ApiKey::DescribeConfigs),
     Offered::of::<AlterConfigsRequest>(ApiKey::AlterConfigs),
+    Offered::of::<AlterReplicaLogDirsRequest>(ApiKey::AlterReplicaLogDirs),
+    Offered::of::<DescribeLogDirsRequest>(ApiKey::DescribeLogDirs),
     Offered::of::<CreatePartitionsRequest>(ApiKey::CreatePartitions),
     Offered::of::<DeleteGroupsRequest>(ApiKey::DeleteGroups),
+    Offered::of::<ElectLeadersRequest>(ApiKey::ElectLeaders),
     Offered::of::<IncrementalAlterConfigsRequest>(ApiKey::IncrementalAlterConfigs),
+    Offered::of::<AlterPartitionReassignmentsRequest>(ApiKey::AlterPartitionReassignments),
+    Offered::of::<ListPartitionReassignmentsRequest>(ApiKey::ListPartitionReassignments),
+    Offered::of::<DescribeClientQuotasRequest>(ApiKey::DescribeClientQuotas),
+    Offered::of::<AlterClientQuotasRequest>(ApiKey::AlterClientQuotas),
+    Offered::of::<DescribeUserScramCredentialsRequest>(ApiKey::DescribeUserScramCredentials),
+    Offered::of::<AlterUserScramCredentialsRequest>(ApiKey::AlterUserScramCredentials),
+    Offered::of::<DescribeQuorumRequest>(ApiKey::DescribeQuorum),
+    Offered::of::<UpdateFeaturesRequest>(ApiKey::UpdateFeatures),
     Offered::of::<DescribeClusterRequest>(ApiKey::DescribeCluster),
     Offered::of::<DescribeProducersRequest>(ApiKey::DescribeProducers),
     Offered::of::<DescribeTransactionsRequest>(ApiKey::DescribeTransactions),
     Offered::of::<ListTransactionsRequest>(ApiKey::ListTransactions),
+    Offered::of::<UnregisterBrokerRequest>(ApiKey::UnregisterBroker),
+    Offered::of::<ListConfigResourcesRequest>(ApiKey::ListConfigResources),
     Offered::of::<DescribeTopicPartitionsRequest>(ApiKey::DescribeTopicPartitions),
 ];
 
-/// What the controller's listener offers so far: enough for a stranger to learn what it is.
+/// What the controller's listener offers to operators, by key; what controllers say to each other is not among it.
 pub const CONTROLLER: &[Offered] = &[
     Offered::of::<ApiVersionsRequest>(ApiKey::ApiVersions),
+    Offered::of::<CreateTopicsRequest>(ApiKey::CreateTopics),
+    Offered::of::<DeleteTopicsRequest>(ApiKey::DeleteTopics),
+    Offered::of::<DescribeAclsRequest>(ApiKey::DescribeAcls),
+    Offered::of::<CreateAclsRequest>(ApiKey::CreateAcls),
+    Offered::of::<DeleteAclsRequest>(ApiKey::DeleteAcls),
+    Offered::of::<DescribeConfigsRequest>(ApiKey::DescribeConfigs),
+    Offered::of::<AlterConfigsRequest>(ApiKey::AlterConfigs),
+    Offered::of::<CreatePartitionsRequest>(ApiKey::CreatePartitions),
+    Offered::of::<ElectLeadersRequest>(ApiKey::ElectLeaders),
+    Offered::of::<IncrementalAlterConfigsRequest>(ApiKey::IncrementalAlterConfigs),
+    Offered::of::<AlterPartitionReassignmentsRequest>(ApiKey::AlterPartitionReassignments),
+    Offered::of::<ListPartitionReassignmentsRequest>(ApiKey::ListPartitionReassignments),
+    Offered::of::<AlterClientQuotasRequest>(ApiKey::AlterClientQuotas),
+    Offered::of::<DescribeUserScramCredentialsRequest>(ApiKey::DescribeUserScramCredentials),
+    Offered::of::<AlterUserScramCredentialsRequest>(ApiKey::AlterUserScramCredentials),
+    Offered::of::<DescribeQuorumRequest>(ApiKey::DescribeQuorum),
+    Offered::of::<UpdateFeaturesRequest>(ApiKey::UpdateFeatures),
     Offered::of::<DescribeClusterRequest>(ApiKey::DescribeCluster),
+    Offered::of::<UnregisterBrokerRequest>(ApiKey::UnregisterBroker),
 ];
 
 /// The entry of an API in a listener's table.

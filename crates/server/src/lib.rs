@@ -9,6 +9,7 @@ mod net;
 mod node;
 
 pub use andiron_broker::config::{BrokerConfig, ConfigError};
+pub use andiron_broker::{Level, Loggers, ROOT_LOGGER};
 pub use error::StartError;
 pub use node::{Address, Running, start};
 

@@ -9,6 +9,8 @@ pub(crate) use listen::{Listening, bind};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::Interest;
@@ -30,6 +32,8 @@ pub(crate) struct Context {
     /// `socket.send.buffer.bytes` and `socket.receive.buffer.bytes`; none leaves it to the system.
     pub(crate) send_buffer_bytes: Option<usize>,
     pub(crate) receive_buffer_bytes: Option<usize>,
+    /// `connections.max.idle.ms`; never where it is negative.
+    pub(crate) idle_max: Option<Duration>,
     /// Turns true when the node drains: readers stop, what is answered is still sent.
     pub(crate) draining: watch::Receiver<bool>,
 }
@@ -66,9 +70,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, context: Context) {
     }
     let stream = Arc::new(stream);
     let (slots, waiting) = mpsc::channel::<Slot>(REQUESTS_IN_FLIGHT_MAX);
-    let writer = tokio::spawn(write(Arc::clone(&stream), waiting));
+    let used = Arc::new(AtomicI64::new(crate::now_ms()));
+    let writer = tokio::spawn(write(Arc::clone(&stream), waiting, Arc::clone(&used)));
     let session = Session::new(peer, &context.listener, context.door);
-    let ended = read(&stream, &session, &context, &slots).await;
+    let ended = read(&stream, &session, &context, &slots, &used).await;
     drop(slots);
     match ended {
         // What was asked before the end is still answered; the writer ends with the last of it.
@@ -76,6 +81,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, context: Context) {
             let _ = writer.await;
         }
         Ended::ByPeer => writer.abort(),
+        Ended::Idle => {
+            tracing::debug!(%peer, listener = %context.listener, "closing an idle connection");
+            writer.abort();
+        }
         Ended::Broken(reason) => {
             tracing::warn!(%peer, listener = %context.listener, "closing the connection: {reason}");
             writer.abort();
@@ -96,12 +105,22 @@ fn size_buffers(stream: &TcpStream, context: &Context) -> rustix::io::Result<()>
 
 enum Ended {
     ByPeer,
+    Idle,
     Draining,
     Broken(String),
 }
 
-async fn read(stream: &TcpStream, session: &Session, context: &Context, slots: &mpsc::Sender<Slot>) -> Ended {
+async fn read(
+    stream: &TcpStream,
+    session: &Session,
+    context: &Context,
+    slots: &mpsc::Sender<Slot>,
+    used: &AtomicI64,
+) -> Ended {
     let mut draining = context.draining.clone();
+    // One timer that is set anew only when it rings, so that a busy connection pays nothing for it.
+    let idle = tokio::time::sleep(context.idle_max.unwrap_or_default());
+    tokio::pin!(idle);
     let mut buffer = BytesMut::new();
     loop {
         while let Some(prefix) = buffer.first_chunk::<4>() {
@@ -125,6 +144,15 @@ async fn read(stream: &TcpStream, session: &Session, context: &Context, slots: &
             if let Err(refused) = context.node.handle(session, whole, crate::now_ms(), reply) {
                 return Ended::Broken(refused.to_string());
             }
+            let muted = u64::try_from(session.muted_until() - crate::now_ms()).unwrap_or(0);
+            if muted > 0 {
+                // What was asked is answered meanwhile; nothing more is taken.
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(muted)) => {}
+                    _ = slots.closed() => return Ended::ByPeer,
+                    _ = draining.wait_for(|draining| *draining) => return Ended::Draining,
+                }
+            }
         }
         if buffer.is_empty() {
             // An idle connection holds no buffer.
@@ -133,6 +161,15 @@ async fn read(stream: &TcpStream, session: &Session, context: &Context, slots: &
         tokio::select! {
             ready = stream.ready(Interest::READABLE) => if ready.is_err() { return Ended::ByPeer },
             _ = slots.closed() => return Ended::ByPeer,
+            () = &mut idle, if context.idle_max.is_some() => {
+                let since = u64::try_from(crate::now_ms() - used.load(Ordering::Relaxed)).unwrap_or(0);
+                let left = context.idle_max.unwrap_or_default().saturating_sub(Duration::from_millis(since));
+                if left.is_zero() {
+                    return Ended::Idle;
+                }
+                idle.as_mut().reset(tokio::time::Instant::now() + left);
+                continue;
+            }
             _ = draining.wait_for(|draining| *draining) => return Ended::Draining,
         }
         if buffer.capacity() == buffer.len() {
@@ -140,7 +177,7 @@ async fn read(stream: &TcpStream, session: &Session, context: &Context, slots: &
         }
         match stream.try_read_buf(&mut buffer) {
             Ok(0) => return Ended::ByPeer,
-            Ok(_) => {}
+            Ok(_) => used.store(crate::now_ms(), Ordering::Relaxed),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(_) => return Ended::ByPeer,
         }
@@ -148,7 +185,7 @@ async fn read(stream: &TcpStream, session: &Session, context: &Context, slots: &
 }
 
 /// Sends the answers in the order of their requests.
-async fn write(stream: Arc<TcpStream>, mut waiting: mpsc::Receiver<Slot>) {
+async fn write(stream: Arc<TcpStream>, mut waiting: mpsc::Receiver<Slot>, used: Arc<AtomicI64>) {
     while let Some(slot) = waiting.recv().await {
         match slot.await {
             Ok(Answer::Frame(parts)) => {
@@ -156,6 +193,7 @@ async fn write(stream: Arc<TcpStream>, mut waiting: mpsc::Receiver<Slot>) {
                     tracing::debug!(%error, "cannot send an answer");
                     return;
                 }
+                used.store(crate::now_ms(), Ordering::Relaxed);
             }
             Ok(Answer::Silent) => {}
             Ok(Answer::Close) | Err(_) => return,

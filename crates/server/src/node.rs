@@ -107,6 +107,7 @@ pub fn start(config: BrokerConfig) -> Result<Running, StartError> {
                 request_bytes_max: node.config().socket_request_max_bytes,
                 send_buffer_bytes: node.config().socket_buffer_bytes("socket.send.buffer.bytes"),
                 receive_buffer_bytes: node.config().socket_buffer_bytes("socket.receive.buffer.bytes"),
+                idle_max: idle_max(node.config()),
                 draining: drained.clone(),
             };
             accepting.push(tokio::spawn(net::accept(socket, context)));
@@ -130,6 +131,11 @@ pub fn start(config: BrokerConfig) -> Result<Running, StartError> {
         #[cfg(feature = "spark")]
         spark,
     })
+}
+
+/// How long a connection may be idle; none for ever.
+fn idle_max(config: &BrokerConfig) -> Option<Duration> {
+    u64::try_from(config.settings.long("connections.max.idle.ms")).ok().map(Duration::from_millis)
 }
 
 /// The Spark Connect door's socket, unless its port is empty.

@@ -7,6 +7,8 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::limits::COPY_STEP_BYTES;
+
 mod real;
 
 pub use real::{OpenFilePool, RealDisk};
@@ -33,6 +35,15 @@ pub struct DirEntry {
     pub is_dir: bool,
 }
 
+/// The size of a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it.
+    pub total: u64,
+    /// What this process may still use.
+    pub usable: u64,
+}
+
 /// A place for files.
 pub trait Disk: Send + Sync + std::fmt::Debug {
     /// Opens a file. The handle stays good for reading and writing while the disk may close and reopen the descriptor behind it.
@@ -55,8 +66,35 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     fn file_size(&self, path: &Path) -> io::Result<u64>;
     /// Milliseconds since the epoch at which the file was last written.
     fn modified_ms(&self, path: &Path) -> io::Result<i64>;
+    /// How large the file system of a directory is; none where nobody knows.
+    fn space(&self, _dir: &Path) -> Option<Space> {
+        None
+    }
     /// Takes the lock file as Java's `FileChannel.tryLock` does (`fcntl` F_SETLK, exclusive); None when another process holds it.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>>;
+}
+
+/// Copies the files of a directory into a new one, durably but for the new one's own name.
+pub fn copy_dir(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
+    disk.create_dir_all(to)?;
+    let mut buffer = vec![0; COPY_STEP_BYTES];
+    for entry in disk.list(from)?.into_iter().filter(|entry| !entry.is_dir) {
+        let source = disk.open(&from.join(&entry.name), OpenMode::Read)?;
+        let target = disk.open(&to.join(&entry.name), OpenMode::Truncate)?;
+        let mut at = 0;
+        loop {
+            let read = source.read_at(&mut buffer, at)?;
+            if read == 0 {
+                break;
+            }
+            target.write_at(&[IoSlice::new(buffer.get(..read).unwrap_or_default())], at)?;
+            at += read as u64;
+        }
+        target.sync_data()?;
+        source.close();
+        target.close();
+    }
+    disk.sync_dir(to)
 }
 
 /// Held as long as the lock is to be held.

@@ -13,6 +13,8 @@ pub const BATCH_BYTES_MAX: usize = i32::MAX as usize;
 pub const PRODUCER_BATCHES_RETAINED: usize = 5;
 /// Known (offset, position) pairs of recent syncs, so that a fetch up to the high watermark need not search.
 pub const MARKS_MAX: usize = 32;
+/// Bytes that are copied at once when a log moves to another directory.
+pub const COPY_STEP_BYTES: usize = 1 << 20;
 /// Bytes of a checkpoint or metadata text file that will be read.
 pub const TEXT_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Producers of which a partition waits to hear whether it belongs to their transaction; the oldest question is forgotten

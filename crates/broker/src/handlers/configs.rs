@@ -12,6 +12,7 @@ use andiron_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse
 
 use super::{Call, Owed};
 use crate::authorize::{self, Operation, authorize};
+use crate::loggers::Level;
 use crate::topics::Snapshot;
 
 pub(super) fn handle(call: &Call<'_>, request: DescribeConfigsRequest, owed: Owed) {
@@ -68,13 +69,48 @@ fn entries(call: &Call<'_>, snapshot: &Snapshot, asked: &DescribeConfigsResource
             };
             return Err((ErrorCode::InvalidRequest, Some(message)));
         }
-        // Nothing can be said of loggers and subscriptions yet: none are set.
-        ResourceKind::BROKER_LOGGER | ResourceKind::CLIENT_METRICS => return Ok(Vec::new()),
+        ResourceKind::BROKER_LOGGER => return loggers(call, name),
+        ResourceKind::CLIENT_METRICS if name.is_empty() => {
+            return Err((ErrorCode::InvalidRequest, Some("Client metrics subscription name must not be empty".into())));
+        }
+        ResourceKind::GROUP if name.is_empty() => {
+            return Err((ErrorCode::InvalidRequest, Some("Group name must not be empty".into())));
+        }
         _ => {}
     }
     let described = Effective::new(&config.settings, &snapshot.image).describe(&resource);
     described
         .ok_or_else(|| (ErrorCode::InvalidRequest, Some(format!("Unsupported resource type: {}", asked.resource_type))))
+}
+
+/// The levels of this node's loggers.
+fn loggers(call: &Call<'_>, name: &str) -> Result<Vec<Entry>, Refused> {
+    let node = call.node.config().node_id;
+    if name.is_empty() {
+        return Err((ErrorCode::InvalidRequest, Some("Broker id must not be empty".into())));
+    }
+    match name.parse::<i32>() {
+        Ok(id) if id == node => {}
+        Ok(id) => {
+            let message = format!("Unexpected broker id, expected {node} but received {id}");
+            return Err((ErrorCode::InvalidRequest, Some(message)));
+        }
+        Err(_) => {
+            let message = format!("Broker id must be an integer, but it is: {name}");
+            return Err((ErrorCode::InvalidRequest, Some(message)));
+        }
+    }
+    let entry = |(logger, level): (&'static str, Level)| Entry {
+        name: logger.into(),
+        value: Some(level.name().to_owned()),
+        source: Source::DynamicBrokerLogger,
+        read_only: false,
+        sensitive: false,
+        synonyms: Vec::new(),
+        kind: Kind::String,
+        doc: "",
+    };
+    Ok(call.node.loggers().levels().into_iter().map(entry).collect())
 }
 
 fn told(entry: Entry, synonyms: bool, documentation: bool, version: i16) -> DescribeConfigsResourceResult {
@@ -85,7 +121,7 @@ fn told(entry: Entry, synonyms: bool, documentation: bool, version: i16) -> Desc
             .with_source(source(s.source))
     };
     let mut answer = DescribeConfigsResourceResult::default()
-        .with_name(StrBytes::from_static_str(entry.name))
+        .with_name(StrBytes::from_string(entry.name.into_owned()))
         .with_value(entry.value.map(StrBytes::from_string))
         .with_read_only(entry.read_only)
         .with_config_source(source(entry.source))

@@ -18,6 +18,7 @@ use crate::errors;
 use crate::fetch_session::{Asked, Opened, Wanted};
 use crate::node::Node;
 use crate::purgatory::{Delayed, Ticket};
+use crate::quotas::Flow;
 use crate::shard::{Isolation, Read, ReadRefused, Shard};
 use crate::topics::Snapshot;
 
@@ -44,6 +45,8 @@ pub(crate) struct DelayedFetch {
     bytes_min: usize,
     isolation: Isolation,
     version: i16,
+    /// The user and the client that read.
+    reader: (Arc<str>, StrBytes),
     pending: Mutex<Option<Pending>>,
 }
 
@@ -143,6 +146,7 @@ impl DelayedFetch {
 
     fn complete(&self, pass: Pass, now: i64) {
         let Some(pending) = self.pending.lock().take() else { return };
+        let pass_bytes = pass.bytes;
         if pending.waits {
             if let Some(ticket) = pending.ticket {
                 self.node.purgatory().remove(ticket);
@@ -169,9 +173,17 @@ impl DelayedFetch {
                 }),
             }
         }
-        let answer = FetchAnswer { error: ErrorCode::None, session_id, topics };
-        let Owed { correlation_id, version, reply } = pending.owed;
+        self.count(pass_bytes, now);
+        let answer = FetchAnswer { throttle_time_ms: 0, error: ErrorCode::None, session_id, topics };
+        let Owed { correlation_id, version, reply, .. } = pending.owed;
         reply.send(Answer::Frame(encode(correlation_id, version, answer)));
+    }
+
+    /// What was read counts towards the reader's quota; whether it is over it, its next Fetch is told.
+    fn count(&self, bytes: usize, now: i64) {
+        let snapshot = self.node.snapshot();
+        let (user, client) = &self.reader;
+        self.node.quotas().record(&snapshot.image, Flow::Fetch, user, client, bytes, now);
     }
 
     /// The partitions to be woken by.
@@ -201,16 +213,23 @@ fn diverging(shard: &Shard, wanted: &Wanted) -> Option<(i32, i64)> {
 
 pub(super) fn handle(call: &Call<'_>, request: FetchRequest, owed: Owed) {
     let snapshot = call.node.snapshot();
+    if owed.throttle_ms > 0 && (call.version < 7 || request.session_epoch <= 0) {
+        // Whoever is over the quota reads nothing now; a session is begun by the next try.
+        owed.nothing(ErrorCode::None, 0);
+        return;
+    }
     let asked = Asked::from_request(&request, call.version);
     let opened = match call.node.fetch_sessions().open(asked, call.now) {
         Ok(opened) => opened,
         Err(error) => {
-            let answer = FetchAnswer::<Arc<dyn DiskFile>> { error, session_id: 0, topics: Vec::new() };
-            let Owed { correlation_id, version, reply } = owed;
-            reply.send(Answer::Frame(encode(correlation_id, version, answer)));
+            owed.nothing(error, 0);
             return;
         }
     };
+    if owed.throttle_ms > 0 {
+        owed.nothing(ErrorCode::None, opened.session_id());
+        return;
+    }
     let items = opened.wanted().into_iter().map(|wanted| find(call, &snapshot, wanted)).collect();
     let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(call.node.config().fetch_max_bytes);
     let fetch = Arc::new(DelayedFetch {
@@ -220,6 +239,8 @@ pub(super) fn handle(call: &Call<'_>, request: FetchRequest, owed: Owed) {
         bytes_min: usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max),
         isolation: if request.isolation_level == 1 { Isolation::Committed } else { Isolation::Uncommitted },
         version: call.version,
+        // Owned on its own: a client's id as it came keeps the whole frame in memory.
+        reader: (Arc::clone(&call.session.principal.name), StrBytes::from_string(call.client_id.to_string())),
         pending: Mutex::new(Some(Pending { owed, opened, ticket: None, waits: false })),
     });
     let pass = fetch.read();
@@ -228,6 +249,16 @@ pub(super) fn handle(call: &Call<'_>, request: FetchRequest, owed: Owed) {
         return;
     }
     wait(call, &fetch, i64::from(request.max_wait_ms));
+}
+
+impl Owed {
+    /// An answer that says nothing of any partition.
+    fn nothing(self, error: ErrorCode, session_id: i32) {
+        let Owed { correlation_id, version, throttle_ms, reply } = self;
+        let topics = Vec::<Topic>::new();
+        let answer = FetchAnswer { throttle_time_ms: throttle_ms, error, session_id, topics };
+        reply.send(Answer::Frame(encode(correlation_id, version, answer)));
+    }
 }
 
 /// Registers first and looks again after that, so that nothing appended in between is missed.

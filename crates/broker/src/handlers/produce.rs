@@ -117,7 +117,8 @@ impl DelayedProduce {
         if let Some(ticket) = ticket {
             self.node.purgatory().remove(ticket);
         }
-        owed.send(&ProduceResponse::default().with_responses(topics));
+        let throttle_ms = owed.throttle_ms;
+        owed.send(&ProduceResponse::default().with_responses(topics).with_throttle_time_ms(throttle_ms));
     }
 }
 

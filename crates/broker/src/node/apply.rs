@@ -274,7 +274,7 @@ impl Node {
         house.checkpoints.log_starts.remove(&name);
     }
 
-    fn remove_later(&self, dir: PathBuf, at: i64) {
+    pub(super) fn remove_later(&self, dir: PathBuf, at: i64) {
         self.house.lock().deleted_dirs.push((at, dir));
     }
 }

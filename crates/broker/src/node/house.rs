@@ -20,6 +20,8 @@ pub(super) struct House {
     pub(super) checkpoints: Checkpoints,
     /// Which of the log directories a partition lives in.
     pub(super) homes: HashMap<TopicPartition, usize>,
+    /// The partitions that are to lie in another of them.
+    pub(super) moves: BTreeMap<TopicPartition, usize>,
     pub(super) deleted_dirs: Vec<(i64, PathBuf)>,
     pub(super) deleted_files: Vec<DeletedFiles>,
     pub(super) next_retention: i64,
@@ -46,6 +48,7 @@ impl House {
 impl Node {
     /// Does what is due of the housekeeping, and says when it is to be called again.
     pub fn keep_house(&self, now: i64) -> i64 {
+        self.make_moves(now);
         let (retention, high_watermarks, recovery_points) = {
             let mut house = self.house.lock();
             let due = |next: &mut i64, interval: i64| {

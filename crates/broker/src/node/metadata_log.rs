@@ -26,7 +26,7 @@ use crate::shard::Shard;
 use crate::sync::SyncQueue;
 
 /// The topic of the metadata log; its id is the number 1.
-const TOPIC: &str = "__cluster_metadata";
+pub(crate) const TOPIC: &str = "__cluster_metadata";
 const TOPIC_ID: Uuid = Uuid::from_u128(1);
 
 /// The records with which the log begins.

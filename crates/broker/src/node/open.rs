@@ -27,8 +27,10 @@ use super::{Alarm, Node, ProducerIds};
 use crate::config::BrokerConfig;
 use crate::fetch_session::FetchSessions;
 use crate::hosted::{Host, Published};
+use crate::loggers::Loggers;
 use crate::node::metadata_log;
 use crate::purgatory::Purgatory;
+use crate::quotas::Quotas;
 use crate::sync::SyncQueue;
 use crate::topics::Snapshot;
 
@@ -135,6 +137,11 @@ impl Node {
         let empty =
             Snapshot { image: Image::new(&identity.cluster_id), topics: Default::default(), by_id: Default::default() };
         let seed = Uuid::new_v4().as_u128() as i32;
+        let long = |key: &str| config.settings.long(key);
+        let windows = usize::try_from(long("quota.window.num")).unwrap_or(1);
+        let quotas = Quotas::new(long("quota.window.size.seconds").saturating_mul(1_000), windows);
+        let slots = config.settings.long("max.incremental.fetch.session.cache.slots");
+        let fetch_sessions_max = usize::try_from(slots).unwrap_or(0);
         let node = Arc::new_cyclic(|me| Node {
             me: Weak::clone(me),
             disk,
@@ -143,10 +150,12 @@ impl Node {
             applying: Mutex::new(()),
             syncs,
             purgatory: Purgatory::default(),
-            fetch_sessions: FetchSessions::new(seed),
+            fetch_sessions: FetchSessions::new(seed, fetch_sessions_max),
             coordinators: Default::default(),
             transactions: Default::default(),
             turns: Default::default(),
+            loggers: Loggers::default(),
+            quotas,
             metadata_shard: Arc::clone(&metadata.shard),
             metadata_dir,
             voters: metadata.voters,

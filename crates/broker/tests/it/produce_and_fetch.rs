@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::node::{Fixture, START, decode, name_of};
 
-fn batch(options: BatchOptions, timestamps: &[i64]) -> Bytes {
+pub(crate) fn batch(options: BatchOptions, timestamps: &[i64]) -> Bytes {
     let mut builder = BatchBuilder::new(options);
     for timestamp in timestamps {
         builder.append(*timestamp, Some(b"key"), Some(b"value"));
@@ -27,11 +27,11 @@ fn produce_request(acks: i16, records: Bytes) -> ProduceRequest {
     ProduceRequest::default().with_acks(acks).with_timeout_ms(1_000).with_topic_data(vec![topic])
 }
 
-fn produce(f: &Fixture, records: Bytes) -> PartitionProduceResponse {
+pub(crate) fn produce(f: &Fixture, records: Bytes) -> PartitionProduceResponse {
     f.ask(9, &produce_request(-1, records)).responses[0].partition_responses[0].clone()
 }
 
-fn fetch_request(offset: i64, max_wait_ms: i32, session: (i32, i32)) -> FetchRequest {
+pub(crate) fn fetch_request(offset: i64, max_wait_ms: i32, session: (i32, i32)) -> FetchRequest {
     let partition = FetchPartition::default()
         .with_fetch_offset(offset)
         .with_partition_max_bytes(1 << 20)
@@ -45,7 +45,7 @@ fn fetch_request(offset: i64, max_wait_ms: i32, session: (i32, i32)) -> FetchReq
         .with_topics(vec![FetchTopic::default().with_topic(name_of("orders")).with_partitions(vec![partition])])
 }
 
-fn count(answer: &FetchResponse) -> i32 {
+pub(crate) fn count(answer: &FetchResponse) -> i32 {
     let records = answer.responses[0].partitions[0].records.clone().unwrap_or_default();
     Batches::new(&records).map(|batch| batch.unwrap().header.record_count).sum()
 }

@@ -208,7 +208,7 @@ impl BrokerConfig {
 }
 
 pub(super) fn known(key: &str) -> Option<&'static Definition> {
-    definition::broker().get(key).or_else(|| definition::own().get(key))
+    definition::broker().get(key).or_else(|| definition::throttle().get(key)).or_else(|| definition::own().get(key))
 }
 
 /// Keys that are no configs of a broker by themselves but of what it may load: settings of one listener or mechanism,

@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // each is Kafka's type of its name
 pub enum Kind {
+    /// Of a config that nobody knows.
+    Unknown = 0,
     Boolean = 1,
     String = 2,
     Int = 3,
@@ -121,7 +123,7 @@ impl Definition {
             },
             Kind::List => elements(text).collect::<Vec<_>>().join(","),
             Kind::Password => value.to_string(),
-            Kind::String | Kind::Class => text.to_string(),
+            Kind::String | Kind::Class | Kind::Unknown => text.to_string(),
         };
         match &self.check {
             Check::Anything => {}
@@ -187,7 +189,7 @@ impl Definition {
 }
 
 /// The elements of a list.
-pub(super) fn elements(list: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn elements(list: &str) -> impl Iterator<Item = &str> {
     let list = list.trim();
     list.split(',').map(str::trim).filter(move |_| !list.is_empty())
 }
@@ -295,6 +297,10 @@ tables! {
     broker "broker.tsv"
     /// The configs of a group.
     group "group.tsv"
+    /// The configs of a broker that are only ever set while it runs.
+    throttle "throttle.tsv"
+    /// The configs of a subscription to client metrics.
+    client_metrics "client_metrics.tsv"
     /// The keys that only Andiron has.
     own "own.tsv"
 }

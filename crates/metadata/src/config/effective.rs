@@ -1,6 +1,9 @@
 //! What holds when the dynamic configs of the image lie over those with which the broker started, and how
 //! DescribeConfigs tells it: the value, where it comes from, and what would hold were it not set there.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use super::broker::{BrokerConfig, known};
 use super::definition::{self, Definition, Kind, Update};
 use crate::image::{Configs, Image, Resource, ResourceKind};
@@ -34,7 +37,7 @@ pub struct Synonym {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Its name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What holds; none if it is null or a secret.
     pub value: Option<String>,
     /// Where that comes from.
@@ -77,6 +80,21 @@ impl<'a> Effective<'a> {
             (Some((value, _)), None) => Some(value.to_string()),
             (None, _) => self.config.get(name),
         }
+    }
+
+    /// This broker's number.
+    pub fn node_id(&self) -> i32 {
+        self.config.node_id()
+    }
+
+    /// The directories of its log.
+    pub fn log_dirs(&self) -> Vec<String> {
+        self.config.log_dirs()
+    }
+
+    /// Whether the config was set on this broker while it runs, not only on all of them.
+    pub fn is_set_on_this_broker(&self, name: &str) -> bool {
+        matches!(self.dynamic(name), Some((_, Source::DynamicBroker)))
     }
 
     /// A number of this broker's; 0 if it is null.
@@ -151,7 +169,9 @@ impl<'a> Effective<'a> {
         let nothing = Configs::new();
         let set = self.image.configs(resource).map_or(&nothing, |configs| configs.as_ref());
         Some(match resource.kind {
-            ResourceKind::TOPIC | ResourceKind::GROUP => self.describe_with(resource, set),
+            ResourceKind::TOPIC | ResourceKind::GROUP | ResourceKind::CLIENT_METRICS => {
+                self.describe_with(resource, set)
+            }
             ResourceKind::BROKER if resource.name.is_empty() => describe_cluster_default(set),
             ResourceKind::BROKER => self.describe_broker(),
             _ => return None,
@@ -162,6 +182,7 @@ impl<'a> Effective<'a> {
     pub fn describe_with(&self, resource: &Resource, set: &Configs) -> Vec<Entry> {
         let (table, source) = match resource.kind {
             ResourceKind::GROUP => (definition::group(), Source::Group),
+            ResourceKind::CLIENT_METRICS => (definition::client_metrics(), Source::ClientMetrics),
             _ => (definition::topic(), Source::Topic),
         };
         let entry = |definition: &'static Definition| {
@@ -181,7 +202,7 @@ impl<'a> Effective<'a> {
                 (None, _) => {}
             }
             Entry {
-                name: definition.name,
+                name: definition.name.into(),
                 value: match own {
                     Some(value) => definition.parse(value).ok(),
                     None => self.inherited(definition),
@@ -202,7 +223,7 @@ impl<'a> Effective<'a> {
             let sensitive = definition.kind.is_sensitive();
             let synonyms = self.broker_synonyms(definition.name, &family(definition.name), sensitive);
             Entry {
-                name: definition.name,
+                name: definition.name.into(),
                 value: self.broker(definition.name).filter(|_| !sensitive),
                 source: synonyms.first().map_or(Source::Default, |first| first.source),
                 read_only: definition.update == Update::ReadOnly,
@@ -212,7 +233,32 @@ impl<'a> Effective<'a> {
                 doc: definition.doc,
             }
         };
-        definition::broker().iter().filter(|definition| !definition.internal).map(entry).collect()
+        let known = definition::broker().iter().filter(|definition| !definition.internal).map(entry);
+        known.chain(self.unknown_to_a_broker()).collect()
+    }
+
+    /// What is only ever set while a broker runs, and what no broker knows: a plug-in's matter, and perhaps a secret.
+    fn unknown_to_a_broker(&self) -> impl Iterator<Item = Entry> {
+        let node = self.config.node_id().to_string();
+        let set = [node.as_str(), ""].map(|name| self.image.configs(&Resource::new(ResourceKind::BROKER, name)));
+        let names: BTreeSet<&String> = set.into_iter().flatten().flat_map(|configs| configs.keys()).collect();
+        names.into_iter().filter(|name| definition::broker().get(name).is_none()).map(|name| {
+            let definition = known(name);
+            let synonyms = self.broker_synonyms(name, &[name], definition.is_none());
+            let source = synonyms.first().map_or(Source::Default, |first| first.source);
+            let entry = unknown(name, source, synonyms);
+            match definition {
+                Some(definition) => Entry {
+                    value: self.broker(name),
+                    read_only: definition.update == Update::ReadOnly,
+                    sensitive: false,
+                    kind: definition.kind,
+                    doc: definition.doc,
+                    ..entry
+                },
+                None => entry,
+            }
+        })
     }
 }
 
@@ -235,12 +281,15 @@ fn family(name: &'static str) -> Vec<&'static str> {
 /// What is set for all brokers, and nothing else.
 fn describe_cluster_default(set: &Configs) -> Vec<Entry> {
     let entry = |(name, value): (&String, &String)| {
-        let definition = known(name)?;
+        let Some(definition) = known(name) else {
+            let source = Source::DynamicDefaultBroker;
+            return unknown(name, source, vec![Synonym { name: name.clone(), value: None, source }]);
+        };
         let sensitive = definition.kind.is_sensitive();
         let value = (!sensitive).then(|| value.clone());
         let synonym = Synonym { name: name.clone(), value: value.clone(), source: Source::DynamicDefaultBroker };
-        Some(Entry {
-            name: definition.name,
+        Entry {
+            name: definition.name.into(),
             value,
             source: Source::DynamicDefaultBroker,
             read_only: definition.update == Update::ReadOnly,
@@ -248,7 +297,20 @@ fn describe_cluster_default(set: &Configs) -> Vec<Entry> {
             synonyms: vec![synonym],
             kind: definition.kind,
             doc: definition.doc,
-        })
+        }
     };
-    set.iter().filter_map(entry).collect()
+    set.iter().map(entry).collect()
+}
+
+fn unknown(name: &str, source: Source, synonyms: Vec<Synonym>) -> Entry {
+    Entry {
+        name: name.to_string().into(),
+        value: None,
+        source,
+        read_only: true,
+        sensitive: true,
+        synonyms,
+        kind: Kind::Unknown,
+        doc: "",
+    }
 }

@@ -85,7 +85,7 @@ fn every_config_is_described_as_by_kafka() {
     ];
     for (kind, name, theirs) in table {
         let ours = effective.describe(&Resource::new(kind, name)).unwrap();
-        let by_name: BTreeMap<&str, String> = ours.iter().map(|entry| (entry.name, line(entry))).collect();
+        let by_name: BTreeMap<&str, String> = ours.iter().map(|entry| (&*entry.name, line(entry))).collect();
         let ours: Vec<&str> = by_name.values().map(String::as_str).collect();
         let mut theirs: Vec<&str> = theirs.lines().filter(|line| !line.starts_with('#')).collect();
         theirs.sort_by_key(|line| line.split('=').next().unwrap_or_default().trim());
@@ -100,7 +100,15 @@ fn every_config_is_described_as_by_kafka() {
         "  min.insync.replicas=1 sensitive=false synonyms={DYNAMIC_DEFAULT_BROKER_CONFIG:min.insync.replicas=1}",
     ];
     assert_eq!(ours, theirs);
-    assert_eq!(effective.describe(&Resource::new(ResourceKind::CLIENT_METRICS, "m")), None);
+    let ours = effective.describe(&Resource::new(ResourceKind::CLIENT_METRICS, "m")).unwrap();
+    let ours: Vec<String> = ours.iter().map(line).collect();
+    let theirs = [
+        "  interval.ms=300000 sensitive=false synonyms={}",
+        "  match= sensitive=false synonyms={}",
+        "  metrics= sensitive=false synonyms={}",
+    ];
+    assert_eq!(ours, theirs);
+    assert_eq!(effective.describe(&Resource::new(ResourceKind::BROKER_LOGGER, "1")), None);
 }
 
 #[test]
@@ -109,6 +117,8 @@ fn every_line_of_the_tables_is_read() {
         (topic(), include_str!("topic.tsv")),
         (broker(), include_str!("broker.tsv")),
         (group(), include_str!("group.tsv")),
+        (client_metrics(), include_str!("client_metrics.tsv")),
+        (throttle(), include_str!("throttle.tsv")),
         (own(), include_str!("own.tsv")),
     ];
     for (table, file) in files {

@@ -1,18 +1,21 @@
 //! Brokers and controllers come, are fenced and unfenced, shut down, and ask for producer ids.
 
 use andiron_protocol::ErrorCode;
+use andiron_protocol::Uuid;
+use andiron_protocol::messages::assign_replicas_to_dirs_response;
 use andiron_protocol::messages::{
-    AllocateProducerIdsRequest, AllocateProducerIdsResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse,
-    BrokerRegistrationRequest, BrokerRegistrationResponse, ControllerRegistrationRequest,
-    ControllerRegistrationResponse, ProducerId,
+    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AssignReplicasToDirsRequest, AssignReplicasToDirsResponse,
+    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
+    ControllerRegistrationRequest, ControllerRegistrationResponse, ProducerId, UnregisterBrokerRequest,
+    UnregisterBrokerResponse,
 };
 
-use super::partitions;
-use crate::image::{Broker, Image};
+use super::{partitions, words};
+use crate::image::{Broker, Image, Partition};
 use crate::limits::PRODUCER_ID_BLOCK;
 use crate::records::{
-    BrokerRegistrationChangeRecord, Endpoint, ProducerIdsRecord, Record, RegisterBrokerRecord,
-    RegisterControllerRecord, SupportedFeature,
+    BrokerRegistrationChangeRecord, Endpoint, PartitionChangeRecord, ProducerIdsRecord, Record, RegisterBrokerRecord,
+    RegisterControllerRecord, SupportedFeature, UnregisterBrokerRecord,
 };
 
 pub(super) fn register_controller(
@@ -133,6 +136,76 @@ pub(super) fn heartbeat(image: &Image, request: &BrokerHeartbeatRequest) -> (Vec
         .with_is_fenced(fenced)
         .with_should_shut_down(request.want_shut_down && fenced);
     (records, response)
+}
+
+/// A broker is forgotten: what it led goes on without it.
+pub(super) fn unregister(image: &Image, request: &UnregisterBrokerRequest) -> (Vec<Record>, UnregisterBrokerResponse) {
+    let id = request.broker_id.0;
+    let Some(broker) = image.broker(id) else {
+        let message = format!("Broker ID {id} is not currently registered");
+        let response = UnregisterBrokerResponse::default()
+            .with_error_code(ErrorCode::BrokerIdNotRegistered.code())
+            .with_error_message(words(Some(message)));
+        return (Vec::new(), response);
+    };
+    let mut records = Vec::new();
+    partitions::leave(image, id, &mut records);
+    records.push(UnregisterBrokerRecord { broker_id: id, broker_epoch: broker.epoch }.into());
+    (records, UnregisterBrokerResponse::default())
+}
+
+/// A broker says in which of its directories its replicas lie.
+pub(super) fn assign_to_dirs(
+    image: &Image,
+    request: &AssignReplicasToDirsRequest,
+) -> (Vec<Record>, AssignReplicasToDirsResponse) {
+    let broker = match known(image, request.broker_id.0, request.broker_epoch) {
+        Ok(broker) => broker,
+        Err(code) => return (Vec::new(), AssignReplicasToDirsResponse::default().with_error_code(code.code())),
+    };
+    let mut records = Vec::new();
+    let mut directories = Vec::new();
+    for directory in &request.directories {
+        let mut topics = Vec::new();
+        for topic in &directory.topics {
+            let mut partitions = Vec::new();
+            for asked in &topic.partitions {
+                let error = match assigned(image, broker, topic.topic_id, asked.partition_index, directory.id) {
+                    Ok(change) => {
+                        records.extend(change.map(Record::from));
+                        ErrorCode::None
+                    }
+                    Err(error) => error,
+                };
+                let answer = assign_replicas_to_dirs_response::PartitionData::default();
+                partitions.push(answer.with_partition_index(asked.partition_index).with_error_code(error.code()));
+            }
+            let answer = assign_replicas_to_dirs_response::TopicData::default();
+            topics.push(answer.with_topic_id(topic.topic_id).with_partitions(partitions));
+        }
+        let answer = assign_replicas_to_dirs_response::DirectoryData::default();
+        directories.push(answer.with_id(directory.id).with_topics(topics));
+    }
+    (records, AssignReplicasToDirsResponse::default().with_directories(directories))
+}
+
+fn assigned(
+    image: &Image,
+    broker: &Broker,
+    topic: Uuid,
+    number: i32,
+    directory: Uuid,
+) -> Result<Option<PartitionChangeRecord>, ErrorCode> {
+    let topic = image.topic_by_id(topic).ok_or(ErrorCode::UnknownTopicId)?;
+    let partition = topic.partition(number).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let place = partition.replicas.iter().position(|id| *id == broker.id).ok_or(ErrorCode::NotLeaderOrFollower)?;
+    let mut directories = partition.directories.clone();
+    match directories.get_mut(place) {
+        Some(known) if *known == directory => return Ok(None),
+        Some(known) => *known = directory,
+        None => return Err(ErrorCode::NotLeaderOrFollower),
+    }
+    Ok(Some(PartitionChangeRecord { directories: Some(directories), ..Partition::no_change(topic.id, number) }))
 }
 
 fn known(image: &Image, id: i32, epoch: i64) -> Result<&Broker, ErrorCode> {

@@ -137,7 +137,7 @@ fn definition(kind: ResourceKind, name: &str) -> Option<&'static Definition> {
     match kind {
         ResourceKind::TOPIC => config::topic().get(name),
         ResourceKind::GROUP => config::group().get(name),
-        ResourceKind::BROKER => config::broker().get(name),
+        ResourceKind::BROKER => of_broker(name),
         _ => None,
     }
 }
@@ -221,7 +221,6 @@ fn write(
             None => after.remove(name),
         };
     }
-    let invalid = |message: String| Err((ErrorCode::InvalidConfig, Some(message)));
     match resource.kind {
         ResourceKind::TOPIC => {
             if let Some(message) = super::topics::invalid_topic_name(&resource.name) {
@@ -241,16 +240,18 @@ fn write(
             check_values(config::group(), "group", &after)?;
             check_group(&Effective::new(broker, image), &after)?;
         }
-        ResourceKind::BROKER => check_broker(broker, resource, &wanted)?,
+        ResourceKind::BROKER => {
+            check_broker(&Effective::new(broker, image), resource, &wanted)?;
+            if image.elr_enabled() {
+                check_min_isr(resource, &wanted)?;
+            }
+        }
         ResourceKind::CLIENT_METRICS => {
             if resource.name.is_empty() {
                 let message = "Default client metrics resource name is not allowed.".to_string();
                 return Err((ErrorCode::InvalidRequest, Some(message)));
             }
-            let known = ["interval.ms", "match", "metrics"];
-            if let Some(wrong) = after.keys().find(|name| !known.contains(&name.as_str())) {
-                return invalid(format!("Unknown client metrics configuration: {wrong}"));
-            }
+            check_client_metrics(&after)?;
         }
         ResourceKind(kind) => {
             let message = format!("Unexpected resource type {kind}");
@@ -321,8 +322,12 @@ pub(super) fn check_topic_config(asked: &BTreeMap<String, Option<String>>, set: 
     check_lags(set)
 }
 
+fn of_broker(name: &str) -> Option<&'static Definition> {
+    config::broker().get(name).or_else(|| config::throttle().get(name))
+}
+
 fn check_broker(
-    broker: &BrokerConfig,
+    effective: &Effective<'_>,
     resource: &Resource,
     wanted: &BTreeMap<String, Option<String>>,
 ) -> Result<(), Refusal> {
@@ -331,19 +336,34 @@ fn check_broker(
             let message = format!("Node id must be an integer, but it is: {}", resource.name);
             return Err((ErrorCode::InvalidRequest, Some(message)));
         };
-        if id != broker.node_id() {
+        if id != effective.node_id() {
             // The other brokers check what is theirs; here only that it is a broker's config.
             return Ok(());
         }
     }
+    // What goes does no harm.
+    let set = || wanted.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name.as_str());
     let names = |update: Update| {
-        let these = wanted.keys().filter(|name| config::broker().get(name).is_some_and(|d| d.update == update));
-        these.map(String::as_str).collect::<Vec<_>>().join(", ")
+        let these = set().filter(|name| of_broker(name).is_some_and(|d| d.update == update));
+        these.collect::<Vec<_>>().join(", ")
     };
     let invalid = |message: String| Err((ErrorCode::InvalidRequest, Some(message)));
     let read_only = names(Update::ReadOnly);
     if !read_only.is_empty() {
         return invalid(format!("Cannot update these configs dynamically: [{read_only}]"));
+    }
+    let secrets: Vec<&str> = set().filter(|name| RELOADED_BY_LISTENERS.contains(name)).collect();
+    if !secrets.is_empty() {
+        return invalid(format!(
+            "These security configs can be dynamically updated only per-listener using the listener prefix: [{}]",
+            secrets.join(", ")
+        ));
+    }
+    for (name, value) in wanted {
+        let parsed = value.as_ref().and_then(|value| Some(of_broker(name)?.parse(value)));
+        if let Some(Err(message)) = parsed {
+            return invalid(message);
+        }
     }
     let per_broker = names(Update::PerBroker);
     if resource.name.is_empty() && !per_broker.is_empty() {
@@ -352,10 +372,162 @@ fn check_broker(
         ));
     }
     for (name, value) in wanted {
-        let parsed = value.as_ref().and_then(|value| Some(config::broker().get(name)?.parse(value)));
-        if let Some(Err(message)) = parsed {
+        if let Some(Err(message)) = value.as_ref().map(|value| check_change(effective, resource, name, value)) {
             return invalid(message);
         }
     }
     Ok(())
+}
+
+/// With eligible leader replicas min.insync.replicas is one for all brokers.
+fn check_min_isr(resource: &Resource, wanted: &BTreeMap<String, Option<String>>) -> Result<(), Refusal> {
+    let complaint = match wanted.get("min.insync.replicas") {
+        Some(None) if resource.name.is_empty() => {
+            "Cluster-level min.insync.replicas cannot be removed while ELR is enabled."
+        }
+        Some(Some(_)) if !resource.name.is_empty() => {
+            "Broker-level min.insync.replicas cannot be altered while ELR is enabled."
+        }
+        _ => return Ok(()),
+    };
+    Err((ErrorCode::InvalidConfig, Some(complaint.to_string())))
+}
+
+/// Stores and keys, which only a listener of its own may take anew while the broker runs.
+const RELOADED_BY_LISTENERS: &[&str] = &[
+    "ssl.key.password",
+    "ssl.keystore.certificate.chain",
+    "ssl.keystore.key",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.keystore.type",
+    "ssl.truststore.certificates",
+    "ssl.truststore.location",
+    "ssl.truststore.password",
+    "ssl.truststore.type",
+];
+
+/// The pools whose number of threads may be halved or doubled at a time.
+const POOLS: &[&str] = &[
+    "background.threads",
+    "num.io.threads",
+    "num.network.threads",
+    "num.recovery.threads.per.data.dir",
+    "num.replica.fetchers",
+];
+
+/// Whether a broker may go from what holds to this while it runs.
+fn check_change(effective: &Effective<'_>, resource: &Resource, name: &str, value: &str) -> Result<(), String> {
+    if name == "cordoned.log.dirs" {
+        let dirs = effective.log_dirs();
+        let missing = config::elements(value).filter(|dir| *dir != "*" && !dirs.iter().any(|known| known == dir));
+        let missing: Vec<&str> = missing.collect();
+        return if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(format!(
+                "requirement failed: All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : {}",
+                missing.join(", ")
+            ))
+        };
+    }
+    // What holds of all brokers does not touch one that has its own.
+    let hidden = resource.name.is_empty() && effective.is_set_on_this_broker(name);
+    let (Some(old), Ok(new)) =
+        (effective.broker(name).and_then(|old| old.parse::<i64>().ok()), value.trim().parse::<i64>())
+    else {
+        return Ok(());
+    };
+    if hidden || new == old {
+        return Ok(());
+    }
+    let complain = |what: String| {
+        Err(format!(
+            "Invalid value org.apache.kafka.common.config.ConfigException: {what} for configuration Invalid dynamic configuration"
+        ))
+    };
+    if POOLS.contains(&name) {
+        let why = if new < old / 2 {
+            format!("value should be at least half the current value {old}")
+        } else if new > old * 2 {
+            format!("value should not be greater than double the current value {old}")
+        } else {
+            return Ok(());
+        };
+        return complain(format!("Dynamic thread count update validation failed for {name}={new}, {why}"));
+    }
+    if name == "log.cleaner.threads" {
+        return match new {
+            ..1 => complain("Log cleaner threads should be at least 1".into()),
+            _ if new < old / 2 => {
+                complain(format!("Log cleaner threads cannot be reduced to less than half the current value {old}"))
+            }
+            _ if new > old * 2 => {
+                complain(format!("Log cleaner threads cannot be increased to more than double the current value {old}"))
+            }
+            _ => Ok(()),
+        };
+    }
+    Ok(())
+}
+
+/// What a subscription to client metrics may say.
+fn check_client_metrics(values: &Configs) -> Result<(), Refusal> {
+    let invalid = |message: String| Err((ErrorCode::InvalidRequest, Some(message)));
+    if let Some(wrong) = values.keys().find(|name| config::client_metrics().get(name).is_none()) {
+        return invalid(format!("Unknown client metrics configuration: {wrong}"));
+    }
+    for (name, value) in values {
+        if let Some(Err(message)) = config::client_metrics().get(name).map(|definition| definition.parse(value)) {
+            return Err((ErrorCode::InvalidConfig, Some(message)));
+        }
+    }
+    let interval = values.get("interval.ms").and_then(|value| value.trim().parse::<i32>().ok());
+    if let Some(interval) = interval.filter(|ms| !METRICS_INTERVAL_MS.contains(ms)) {
+        let (min, max) = METRICS_INTERVAL_MS.into_inner();
+        return invalid(format!(
+            "Invalid value {interval} for interval.ms, interval must be between {min} and {max} (1 hour)"
+        ));
+    }
+    let patterns = values.get("match").map_or("", String::as_str);
+    match config::elements(patterns).find(|pattern| !is_client_pattern(pattern)) {
+        Some(wrong) => Err((ErrorCode::InvalidConfig, Some(format!("Illegal client matching pattern: {wrong}")))),
+        None => Ok(()),
+    }
+}
+
+/// How often clients may be asked to push their metrics, in milliseconds.
+const METRICS_INTERVAL_MS: std::ops::RangeInclusive<i32> = 100..=3_600_000;
+
+/// What of a client can be matched.
+const CLIENT_PROPERTIES: &[&str] = &[
+    "client_instance_id",
+    "client_id",
+    "client_software_name",
+    "client_software_version",
+    "client_source_address",
+    "client_source_port",
+];
+
+/// `property=expression`. Of the expression only the brackets are looked at: nothing is matched against it here.
+fn is_client_pattern(pattern: &str) -> bool {
+    let Some((property, expression)) = pattern.split_once('=') else { return false };
+    let mut open = Vec::new();
+    let mut characters = expression.chars();
+    while let Some(character) = characters.next() {
+        match (character, open.last()) {
+            ('\\', _) if characters.next().is_none() => return false,
+            ('\\', _) => {}
+            (']', Some('[')) => _ = open.pop(),
+            (_, Some('[')) => {}
+            ('(' | '[', _) => open.push(character),
+            (')', Some('(')) => _ = open.pop(),
+            (')', _) => return false,
+            _ => {}
+        }
+    }
+    CLIENT_PROPERTIES.contains(&property.trim())
+        && open.is_empty()
+        && !expression.contains('=')
+        && !expression.starts_with(['*', '+', '?'])
 }

@@ -6,8 +6,9 @@ use andiron_protocol::messages::update_features_response::UpdatableFeatureResult
 use andiron_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
 use super::{Refusal, words};
-use crate::features::{ELR_VERSION, METADATA_VERSION, SUPPORTED};
-use crate::image::{Image, ResourceKind};
+use crate::config::BrokerConfig;
+use crate::features::{ELR_VERSION, KRAFT_VERSION, METADATA_VERSION, SUPPORTED};
+use crate::image::{Image, Resource, ResourceKind};
 use crate::records::{BeginTransactionRecord, ConfigRecord, EndTransactionRecord, FeatureLevelRecord, Record};
 
 /// The records with which the log begins, in one transaction. With eligible leader replicas min.insync.replicas is a
@@ -23,7 +24,7 @@ pub(super) fn bootstrap(image: &Image, bootstrap: Vec<Record>) -> Vec<Record> {
         let config = ConfigRecord {
             resource_type: ResourceKind::BROKER.0,
             resource_name: String::new(),
-            name: "min.insync.replicas".into(),
+            name: MIN_ISR.into(),
             value: Some("1".into()),
         };
         records.push(config.into());
@@ -32,10 +33,17 @@ pub(super) fn bootstrap(image: &Image, bootstrap: Vec<Record>) -> Vec<Record> {
     records
 }
 
+const MIN_ISR: &str = "min.insync.replicas";
+
 const UPGRADE: i8 = 1;
 const SAFE_DOWNGRADE: i8 = 2;
+const UNSAFE_DOWNGRADE: i8 = 3;
 
-pub(super) fn update(image: &Image, request: &UpdateFeaturesRequest) -> (Vec<Record>, UpdateFeaturesResponse) {
+pub(super) fn update(
+    image: &Image,
+    config: &BrokerConfig,
+    request: &UpdateFeaturesRequest,
+) -> (Vec<Record>, UpdateFeaturesResponse) {
     let mut records = Vec::new();
     let mut results = Vec::new();
     let mut failed = None;
@@ -52,6 +60,9 @@ pub(super) fn update(image: &Image, request: &UpdateFeaturesRequest) -> (Vec<Rec
                 let record =
                     FeatureLevelRecord { name: update.feature.to_string(), feature_level: update.max_version_level };
                 records.push(record.into());
+                if *update.feature == *ELR_VERSION && update.max_version_level > 0 {
+                    min_isr_of_the_cluster(image, config, &mut records);
+                }
                 (ErrorCode::None, None)
             }
             Err(refusal) => {
@@ -70,7 +81,9 @@ pub(super) fn update(image: &Image, request: &UpdateFeaturesRequest) -> (Vec<Rec
     match failed {
         Some((code, message)) => {
             records.clear();
-            response = response.with_error_code(code.code()).with_error_message(words(message));
+            let why = message.unwrap_or_else(|| code.message());
+            let message = format!("The update failed for all features since the following feature had an error: {why}");
+            response = response.with_error_code(code.code()).with_error_message(words(Some(message)));
         }
         None => response = response.with_error_message(Some(StrBytes::new())),
     }
@@ -78,6 +91,23 @@ pub(super) fn update(image: &Image, request: &UpdateFeaturesRequest) -> (Vec<Rec
         records.clear();
     }
     (records, response.with_results(results))
+}
+
+/// Eligible leader replicas are counted by one min.insync.replicas for all brokers: it is written down, and what single
+/// brokers had goes.
+fn min_isr_of_the_cluster(image: &Image, config: &BrokerConfig, records: &mut Vec<Record>) {
+    let record = |resource_name: &str, value: Option<String>| {
+        let (resource_type, resource_name) = (ResourceKind::BROKER.0, resource_name.to_string());
+        ConfigRecord { resource_type, resource_name, name: MIN_ISR.into(), value }.into()
+    };
+    if image.config(&Resource::new(ResourceKind::BROKER, ""), MIN_ISR).is_none() {
+        records.push(record("", config.get(MIN_ISR)));
+    }
+    for broker in image.resources(ResourceKind::BROKER).filter(|broker| !broker.name.is_empty()) {
+        if image.config(broker, MIN_ISR).is_some() {
+            records.push(record(&broker.name, None));
+        }
+    }
 }
 
 /// Whether the level changes, or why it cannot.
@@ -89,18 +119,25 @@ fn check(image: &Image, name: &str, level: i16, kind: i8) -> Result<bool, Refusa
     if level < 0 {
         return Err(invalid("A feature version cannot be less than 0.".into()));
     }
+    if name == KRAFT_VERSION {
+        // It is the quorum's own, and said by control records of its log.
+        return match level {
+            1 => Ok(false),
+            0 => Err(invalid("Can't downgrade the version of this feature.".into())),
+            _ => Err(unsupported(image, &invalid, 0, 1)),
+        };
+    }
     let Some(supported) = SUPPORTED.iter().find(|feature| feature.name == name) else {
+        if level == 0 {
+            return Err(invalid(format!("Feature {name} not found.")));
+        }
         return Err(invalid(format!(
             "Local controller {} does not support this feature.",
             image.controller_id().unwrap_or(-1)
         )));
     };
-    if level != 0 && !(supported.min..=supported.max).contains(&level) {
-        let id = image.controller_id().unwrap_or(-1);
-        return Err(invalid(format!(
-            "Local controller {id} only supports versions {}-{}",
-            supported.min, supported.max
-        )));
+    if !(supported.min..=supported.max).contains(&level) {
+        return Err(unsupported(image, &invalid, supported.min, supported.max));
     }
     if level < current && kind == UPGRADE {
         return Err(invalid("Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade.".into()));
@@ -108,8 +145,19 @@ fn check(image: &Image, name: &str, level: i16, kind: i8) -> Result<bool, Refusa
     if level > current && kind != UPGRADE {
         return Err(invalid("Can't downgrade to a newer version.".into()));
     }
-    if name == METADATA_VERSION && level != current {
-        return Err(invalid(format!("This node works with metadata.version {current} only.")));
+    if name == METADATA_VERSION && level < current {
+        let why = if kind == UNSAFE_DOWNGRADE {
+            "Unsafe metadata downgrade is not supported in this version."
+        } else {
+            "Refusing to perform the requested downgrade because it might delete metadata information."
+        };
+        let message = format!("Unsupported metadata.version downgrade from {current} to {level}. {why}");
+        return Err((ErrorCode::InvalidUpdateVersion, Some(message)));
     }
     Ok(level != current)
+}
+
+fn unsupported(image: &Image, invalid: &dyn Fn(String) -> Refusal, min: i16, max: i16) -> Refusal {
+    let id = image.controller_id().unwrap_or(-1);
+    invalid(format!("Local controller {id} only supports versions {min}-{max}"))
 }

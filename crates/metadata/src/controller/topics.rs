@@ -211,7 +211,7 @@ fn create_one(
     let described = effective.describe_with(&Resource::new(ResourceKind::TOPIC, name), &set);
     let configs = described.into_iter().map(|entry| {
         CreatableTopicConfigs::default()
-            .with_name(StrBytes::from_static_str(entry.name))
+            .with_name(StrBytes::from_string(entry.name.into_owned()))
             .with_value(entry.value.map(StrBytes::from_string))
             .with_read_only(false)
             .with_config_source(entry.source as i8)
@@ -293,16 +293,19 @@ pub(super) fn new_partition(
         );
         return Err((ErrorCode::InvalidReplicaAssignment, Some(message)));
     };
-    // A broker with one directory leaves no choice; with more it chooses itself and tells us.
-    let directory = |id: &i32| match image.broker(*id).map(|broker| broker.log_dirs.as_slice()) {
-        Some([only]) => *only,
-        Some([_, ..]) => Uuid::nil(),
-        Some([]) | None => Uuid::from_u128(1),
-    };
-    let directories = replicas.iter().map(directory).collect();
+    let directories = replicas.iter().map(|id| home(image, *id)).collect();
     let partition = Partition { directories, isr, replicas, leader, ..Partition::default() };
     debug_assert_ne!(leader, NO_LEADER);
     Ok(partition.to_record(topic, number))
+}
+
+/// Where a new replica lies: a broker with one directory leaves no choice; with more it chooses itself and tells us.
+pub(super) fn home(image: &Image, broker: i32) -> Uuid {
+    match image.broker(broker).map(|broker| broker.log_dirs.as_slice()) {
+        Some([only]) => *only,
+        Some([_, ..]) => Uuid::nil(),
+        Some([]) | None => Uuid::from_u128(1),
+    }
 }
 
 pub(super) fn delete(

@@ -10,6 +10,8 @@ use crate::kafka::protocol::StrBytes;
 /// A Fetch answer.
 #[derive(Debug, Clone)]
 pub struct FetchAnswer<F> {
+    /// For how many milliseconds the reader is to wait.
+    pub throttle_time_ms: i32,
     /// An error of the whole request.
     pub error: ErrorCode,
     /// The session that this answer belongs to; 0 is none.
@@ -79,7 +81,7 @@ pub fn encode<F>(correlation_id: i32, version: i16, answer: FetchAnswer<F>) -> V
     if w.flexible {
         w.open.put_u8(0);
     }
-    w.open.put_i32(0); // throttle time
+    w.open.put_i32(answer.throttle_time_ms);
     if version >= 7 {
         w.open.put_i16(answer.error.code());
         w.open.put_i32(answer.session_id);

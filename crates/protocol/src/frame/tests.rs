@@ -34,6 +34,7 @@ fn fetch_answers_of_every_version_are_read_back() {
     for version in 4..=18 {
         let id = Uuid::from_u128(7);
         let answer = FetchAnswer {
+            throttle_time_ms: 0,
             error: ErrorCode::None,
             session_id: 9,
             topics: vec![FetchTopic {

@@ -1,6 +1,8 @@
 //! What each offered request looks like on the wire, as far as lengths go: the guard walks a request by these before
 //! anything is allocated for it. One line a field, in the order of Kafka's message definitions.
 
+mod admin;
+
 use super::Kind::{Array, Bytes, Fixed, Optional, Struct, Text};
 use super::{Layout, field, until};
 use crate::messages::ApiKey;
@@ -41,7 +43,7 @@ pub(super) fn layout(key: ApiKey) -> Option<&'static Layout> {
         ApiKey::DescribeTransactions => &DESCRIBE_TRANSACTIONS,
         ApiKey::ListTransactions => &LIST_TRANSACTIONS,
         ApiKey::DescribeTopicPartitions => &DESCRIBE_TOPIC_PARTITIONS,
-        _ => return None,
+        _ => return admin::layout(key),
     })
 }
 

@@ -67,6 +67,31 @@ impl RequestKind {
             ApiKey::DescribeProducers => K::DescribeProducers(DescribeProducersRequest::default()),
             ApiKey::DescribeTransactions => K::DescribeTransactions(DescribeTransactionsRequest::default()),
             ApiKey::ListTransactions => K::ListTransactions(ListTransactionsRequest::default()),
+            ApiKey::OffsetForLeaderEpoch => K::OffsetForLeaderEpoch(OffsetForLeaderEpochRequest::default()),
+            ApiKey::DescribeAcls => K::DescribeAcls(DescribeAclsRequest::default()),
+            ApiKey::CreateAcls => K::CreateAcls(CreateAclsRequest::default()),
+            ApiKey::DeleteAcls => K::DeleteAcls(DeleteAclsRequest::default()),
+            ApiKey::AlterReplicaLogDirs => K::AlterReplicaLogDirs(AlterReplicaLogDirsRequest::default()),
+            ApiKey::DescribeLogDirs => K::DescribeLogDirs(DescribeLogDirsRequest::default()),
+            ApiKey::ElectLeaders => K::ElectLeaders(ElectLeadersRequest::default()),
+            ApiKey::AlterPartitionReassignments => {
+                K::AlterPartitionReassignments(AlterPartitionReassignmentsRequest::default())
+            }
+            ApiKey::ListPartitionReassignments => {
+                K::ListPartitionReassignments(ListPartitionReassignmentsRequest::default())
+            }
+            ApiKey::DescribeClientQuotas => K::DescribeClientQuotas(DescribeClientQuotasRequest::default()),
+            ApiKey::AlterClientQuotas => K::AlterClientQuotas(AlterClientQuotasRequest::default()),
+            ApiKey::DescribeUserScramCredentials => {
+                K::DescribeUserScramCredentials(DescribeUserScramCredentialsRequest::default())
+            }
+            ApiKey::AlterUserScramCredentials => {
+                K::AlterUserScramCredentials(AlterUserScramCredentialsRequest::default())
+            }
+            ApiKey::DescribeQuorum => K::DescribeQuorum(DescribeQuorumRequest::default()),
+            ApiKey::UpdateFeatures => K::UpdateFeatures(UpdateFeaturesRequest::default()),
+            ApiKey::UnregisterBroker => K::UnregisterBroker(UnregisterBrokerRequest::default()),
+            ApiKey::ListConfigResources => K::ListConfigResources(ListConfigResourcesRequest::default()),
             other => panic!("{other:?} is offered but not tried here"),
         }
     }

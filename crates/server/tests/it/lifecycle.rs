@@ -151,3 +151,19 @@ fn end_of(client: &mut Client, topic: &str) -> i64 {
     let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
     client.ask(5, &request).topics[0].partitions[0].offset
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_nobody_uses_is_closed_after_connections_max_idle_ms() {
+    let server = server(&[("connections.max.idle.ms", "300")]);
+    let port = server.running.port();
+    tokio::task::spawn_blocking(move || {
+        let mut idle = Client::connect(port);
+        idle.topic("orders");
+        let since = std::time::Instant::now();
+        assert!(idle.is_closed(), "the other end closes");
+        assert!(since.elapsed() < std::time::Duration::from_secs(15), "long before the test gives up");
+    })
+    .await
+    .unwrap();
+    server.running.shutdown().await;
+}

@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
 
-use super::{DirEntry, DirLock, Disk, DiskFile, OpenMode};
+use super::{DirEntry, DirLock, Disk, DiskFile, OpenMode, Space};
 use crate::limits::OPEN_FILES_MAX;
 
 /// Parts handed to one `pwritev`; Linux takes 1,024.
@@ -252,6 +252,12 @@ impl Disk for RealDisk {
 
     fn exists(&self, path: &Path) -> bool {
         path.exists()
+    }
+
+    fn space(&self, dir: &Path) -> Option<Space> {
+        let found = rustix::fs::statvfs(dir).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Some(Space { total: bytes(found.f_blocks), usable: bytes(found.f_bavail) })
     }
 
     fn file_size(&self, path: &Path) -> io::Result<u64> {
