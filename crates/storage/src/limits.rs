@@ -20,3 +20,7 @@ pub const TEXT_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Producers of which a partition waits to hear whether it belongs to their transaction; the oldest question is forgotten
 /// for a new one, and its records are refused.
 pub const VERIFYING_PRODUCERS_MAX: usize = 10_000;
+/// A cleaner tells of its progress, and may be stopped or slowed, every so many bytes.
+pub const CLEANER_PROGRESS_BYTES: u64 = 64 << 10;
+/// Records of a refused batch that are named one by one in the answer.
+pub const RECORD_ERRORS_MAX: usize = 10_000;

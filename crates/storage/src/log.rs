@@ -17,6 +17,7 @@ use crate::segment::Segment;
 use crate::types::{DeletedFiles, LogError, SyncTicket, TopicPartition};
 
 mod append;
+mod clean;
 mod maintain;
 mod open;
 mod read;
@@ -127,7 +128,7 @@ impl Log {
     /// Below this no transaction is open, given the high watermark.
     pub fn last_stable_offset(&self, high_watermark: i64) -> i64 {
         let first = self.producers.first_unstable_offset(high_watermark);
-        // A transaction that began before the log's start is open from there on.
+        // Retention does not wait for the end of a transaction: one that began before the log's start is open from there on.
         first.map_or(high_watermark, |first| first.max(self.start).min(high_watermark))
     }
 

@@ -78,13 +78,21 @@ impl DelayedProduce {
     }
 
     /// The append was refused, and why.
-    fn note(&self, place: Place, error: ErrorCode, message: Option<String>, records: Vec<RecordError>) {
+    fn note(
+        &self,
+        place: Place,
+        error: ErrorCode,
+        message: Option<String>,
+        records: Vec<RecordError>,
+        log_start: Option<i64>,
+    ) {
         let mut state = self.state.lock();
         state.fail(place.topic, place.partition, error);
         if let Some(answer) = state.answer_at(place.topic, place.partition)
             && place.version >= 8
         {
             answer.error_message = message.map(StrBytes::from_string);
+            answer.log_start_offset = log_start.unwrap_or(-1);
             answer.record_errors = records
                 .into_iter()
                 .map(|record| {
@@ -263,7 +271,7 @@ fn append_in_transaction(delayed: Arc<DelayedProduce>, asking: Asking, all: Vec<
                 }
                 Err(error) => {
                     let error = for_producer(error, support);
-                    delayed.note(one.place, error, Some(verification_failed(error)), Vec::new());
+                    delayed.note(one.place, error, Some(verification_failed(error)), Vec::new(), None);
                     delayed.settle(one.waits_at, error);
                 }
             }
@@ -383,7 +391,9 @@ fn append(
         Err(refused) => {
             let (error, message, records) = errors::append(&refused);
             tracing::debug!(topic = %shard.topic, partition = shard.partition, ?refused, "append refused");
-            delayed.note(place, error, message, records);
+            // Where the log begins is told with the records that are at fault, as Kafka does.
+            let log_start = if records.is_empty() { None } else { shard.bounds().map(|bounds| bounds.log_start) };
+            delayed.note(place, error, message, records, log_start);
             if let Some(at) = waits_at {
                 delayed.settle(at, error);
             }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod admin;
+mod cleaning;
 mod node;
 mod produce_and_fetch;
 mod topics;
