@@ -33,9 +33,10 @@ class Said:
 
 
 def plain(err):
-    """Standard error without what names places in Java's code, and with the time of log lines taken out. The usage that
-    either prints before a complaint is in its own words."""
-    lines = [line for line in err.splitlines() if not re.match(r"\s+at |\s+\.\.\. \d+ more|Caused by: ", line)]
+    """Standard error without what names places in Java's code, without warnings of the client behind the tool, and with the
+    time of log lines taken out. The usage that either prints before a complaint is in its own words."""
+    left_out = r"\s+at |\s+\.\.\. \d+ more|Caused by: |\[[\d-]{10} [\d:,]{12}\] WARN "
+    lines = [line for line in err.splitlines() if not re.match(left_out, line)]
     text = "\n".join(line for line in lines if not line.startswith("Did you mean "))
     text = re.sub(r"\[[\d-]{10} [\d:,]{12}\]", "[TIME]", text)
     if found := re.search(r"(?ms)^usage: .*?^(kafka-[\w-]+|verifiable-\w+):\s+error:\s+(.*)", text):

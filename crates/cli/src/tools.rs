@@ -8,18 +8,34 @@
 mod arguments;
 mod clock;
 mod completions;
+mod console_consumer;
+mod console_producer;
+mod consumer_perf;
+mod consuming;
 mod dump_log;
+mod end_to_end;
 mod exceptions;
 mod failure;
 mod java;
+mod java_format;
+mod java_random;
+mod lines;
 mod links;
 mod options;
+mod pairs;
 mod print;
+mod producer_perf;
 mod properties;
+mod sending;
 mod session;
+mod signals;
+mod simple_date;
+mod splittable_random;
 mod storage;
+mod throttle;
 mod topic_filter;
 mod topics;
+mod verifiable;
 
 use std::process::ExitCode;
 
@@ -49,9 +65,24 @@ struct Tool {
 
 /// Every tool, by name.
 const TOOLS: &[Tool] = &[
+    Tool { name: "kafka-console-consumer", run: console_consumer::run, words: Words::Options(&console_consumer::SPEC) },
+    Tool { name: "kafka-console-producer", run: console_producer::run, words: Words::Options(&console_producer::SPEC) },
+    Tool { name: "kafka-consumer-perf-test", run: consumer_perf::run, words: Words::Options(&consumer_perf::SPEC) },
     Tool { name: "kafka-dump-log", run: dump_log::run, words: Words::Options(&dump_log::SPEC) },
+    Tool { name: "kafka-e2e-latency", run: end_to_end::run, words: Words::Options(&end_to_end::SPEC) },
+    Tool { name: "kafka-producer-perf-test", run: producer_perf::run, words: Words::Arguments(&producer_perf::PARSER) },
     Tool { name: "kafka-storage", run: storage::run, words: Words::Arguments(&storage::PARSER) },
     Tool { name: "kafka-topics", run: topics::run, words: Words::Options(&topics::SPEC) },
+    Tool {
+        name: "kafka-verifiable-consumer",
+        run: verifiable::run_consumer,
+        words: Words::Arguments(&verifiable::CONSUMER),
+    },
+    Tool {
+        name: "kafka-verifiable-producer",
+        run: verifiable::run_producer,
+        words: Words::Arguments(&verifiable::PRODUCER),
+    },
 ];
 
 /// Runs the tool of this name; `None` if there is none. `program` may be a path and may end with `.sh`.

@@ -269,3 +269,7 @@ fn absolute(path: &Path) -> PathBuf {
 fn written(done: io::Result<()>) -> Result<(), Thrown> {
     done.map_err(|error| Thrown::new("java.io.IOException", error.to_string()))
 }
+
+#[cfg(test)]
+#[path = "dump_log_tests.rs"]
+mod tests;
