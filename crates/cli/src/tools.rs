@@ -8,9 +8,15 @@
 mod arguments;
 mod clock;
 mod completions;
+mod configs;
+mod consumer_groups;
+mod delete_records;
 mod exceptions;
 mod failure;
+mod get_offsets;
+mod groups;
 mod java;
+mod json;
 mod links;
 mod options;
 mod print;
@@ -21,6 +27,7 @@ mod topics;
 
 use std::process::ExitCode;
 
+use arguments::Parser;
 pub(crate) use completions::Completions;
 pub(crate) use links::Links;
 use options::Spec;
@@ -33,7 +40,7 @@ enum Words {
     /// joptsimple's kind.
     Options(&'static Spec),
     /// argparse4j's kind.
-    Arguments(&'static arguments::Parser),
+    Arguments(&'static Parser),
 }
 
 /// One tool.
@@ -46,7 +53,22 @@ struct Tool {
 }
 
 /// Every tool, by name.
-const TOOLS: &[Tool] = &[Tool { name: "kafka-topics", run: topics::run, words: Words::Options(&topics::SPEC) }];
+const TOOLS: &[Tool] = &[
+    of_options(&configs::SPEC, configs::run),
+    of_options(&consumer_groups::SPEC, consumer_groups::run),
+    of_options(&delete_records::SPEC, delete_records::run),
+    of_options(&get_offsets::SPEC, get_offsets::run),
+    of_options(&groups::SPEC, groups::run),
+    of_options(&topics::SPEC, topics::run),
+];
+
+const fn of_options(spec: &'static Spec, run: fn(&[String]) -> u8) -> Tool {
+    Tool { name: spec.tool, run, words: Words::Options(spec) }
+}
+
+const fn of_arguments(parser: &'static Parser, run: fn(&[String]) -> u8) -> Tool {
+    Tool { name: parser.tool, run, words: Words::Arguments(parser) }
+}
 
 /// Runs the tool of this name; `None` if there is none. `program` may be a path and may end with `.sh`.
 pub(crate) fn run(program: &str, args: &[String]) -> Option<ExitCode> {

@@ -5,6 +5,7 @@ mod ask;
 mod cluster;
 mod configs;
 mod groups;
+mod quotas;
 mod records;
 mod topics;
 
@@ -15,6 +16,7 @@ use crate::client::Client;
 pub use cluster::{ClusterDescription, Reassignment};
 pub use configs::{ConfigEntry, ConfigKind, ConfigResource, ConfigSynonym, DescribedConfigs};
 pub use groups::{CommittedOffset, GroupDescription, GroupListing, GroupMember};
+pub use quotas::{QuotaEntity, QuotaMatch, ScramCredentials};
 pub use topics::{NewPartitions, NewTopic, PartitionDescription, TopicDescription, TopicListing};
 
 /// What became of one resource of a call.
@@ -33,4 +35,11 @@ pub type Refusal = (ErrorCode, String);
 #[derive(Debug, Clone)]
 pub struct Admin {
     pub(crate) client: Client,
+}
+
+impl Admin {
+    /// The client that it asks through.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
 }
