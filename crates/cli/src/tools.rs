@@ -6,24 +6,31 @@
 #![allow(dead_code, reason = "the tools share one kit; some of it waits for the next of them")]
 
 mod arguments;
+mod broker_api_versions;
 mod clock;
+mod cluster;
 mod completions;
 mod configs;
 mod consumer_groups;
 mod delete_records;
 mod exceptions;
 mod failure;
+mod features;
 mod get_offsets;
 mod groups;
 mod java;
 mod json;
+mod leader_election;
 mod links;
+mod log_dirs;
+mod metadata_quorum;
 mod options;
 mod print;
 mod properties;
 mod session;
 mod topic_filter;
 mod topics;
+mod transactions;
 
 use std::process::ExitCode;
 
@@ -54,12 +61,19 @@ struct Tool {
 
 /// Every tool, by name.
 const TOOLS: &[Tool] = &[
+    of_options(&broker_api_versions::SPEC, broker_api_versions::run),
+    of_arguments(&cluster::PARSER, cluster::run),
     of_options(&configs::SPEC, configs::run),
     of_options(&consumer_groups::SPEC, consumer_groups::run),
     of_options(&delete_records::SPEC, delete_records::run),
+    of_arguments(&features::PARSER, features::run),
     of_options(&get_offsets::SPEC, get_offsets::run),
     of_options(&groups::SPEC, groups::run),
+    of_options(&leader_election::SPEC, leader_election::run),
+    of_options(&log_dirs::SPEC, log_dirs::run),
+    of_arguments(&metadata_quorum::PARSER, metadata_quorum::run),
     of_options(&topics::SPEC, topics::run),
+    of_arguments(&transactions::PARSER, transactions::run),
 ];
 
 const fn of_options(spec: &'static Spec, run: fn(&[String]) -> u8) -> Tool {

@@ -371,7 +371,8 @@ async fn described(given: &Given, admin: &Admin) -> Result<Vec<TopicDescription>
     Ok(super::java::hash_order_in(names.len(), topics, |topic| super::java::string_hash(&topic.name)))
 }
 
-fn topic_id(text: &str) -> Result<Uuid, Thrown> {
+/// `Uuid.fromString`.
+pub(super) fn topic_id(text: &str) -> Result<Uuid, Thrown> {
     if text.len() > 24 {
         let shown: String = text.chars().take(24).collect();
         return Err(Thrown::illegal(format!(

@@ -38,9 +38,19 @@ pub struct Reassignment {
 impl Admin {
     /// The cluster's id and nodes; with `fenced` those too that may not serve.
     pub async fn describe_cluster(&self, fenced: bool) -> Result<ClusterDescription, AdminError> {
+        self.describe_nodes(false, fenced).await
+    }
+
+    /// The same of controllers instead of brokers, which only a controller's listener can tell.
+    pub async fn describe_nodes(&self, controllers: bool, fenced: bool) -> Result<ClusterDescription, AdminError> {
+        const ENDPOINTS_VERSION: i16 = 1;
         const FENCED_VERSION: i16 = 2;
+        const CONTROLLERS: i8 = 2;
         let answer = ask_any(&self.client, "listNodes", false, |version| {
-            let request = DescribeClusterRequest::default();
+            let mut request = DescribeClusterRequest::default();
+            if version >= ENDPOINTS_VERSION && controllers {
+                request = request.with_endpoint_type(CONTROLLERS);
+            }
             if version >= FENCED_VERSION { request.with_include_fenced_brokers(fenced) } else { request }
         })
         .await?;
