@@ -24,7 +24,7 @@ pub use configs::{ConfigEntry, ConfigKind, ConfigResource, ConfigSynonym, Descri
 pub use groups::{CommittedOffset, GroupDescription, GroupListing, GroupMember};
 pub use nodes::{FeatureUpdate, LogDir, NodeVersions, ReplicaInfo};
 pub use partitions::Election;
-pub use quorum::{Quorum, QuorumReplica};
+pub use quorum::{NodeListener, Quorum, QuorumReplica};
 pub use quotas::{QuotaEntity, QuotaMatch, ScramCredentials};
 pub use topics::{NewPartitions, NewTopic, PartitionDescription, TopicDescription, TopicListing};
 pub use transactions::{ActiveProducer, TransactionDescription, TransactionFilter, TransactionListing};

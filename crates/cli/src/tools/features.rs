@@ -21,8 +21,10 @@ const METADATA_VERSIONS: &[&str] = &[
 const LEAST_LEVEL: i16 = 7;
 /// The newest that is for production; a release without `-IV` means its last one up to this.
 const PRODUCTION_LEVEL: i16 = 30;
+/// (metadata level, the level that a feature has from there on).
+type Steps = &'static [(i16, i16)];
 /// The other features: the greatest level, and from which metadata level on a release has which level.
-const FEATURES: &[(&str, i16, &[(i16, i16)])] = &[
+const FEATURES: &[(&str, i16, Steps)] = &[
     ("kraft.version", 1, &[(21, 1)]),
     ("transaction.version", 2, &[(24, 2)]),
     ("group.version", 1, &[(22, 1)]),
@@ -141,7 +143,7 @@ fn metadata_level(text: &str) -> Result<i16, Thrown> {
 }
 
 /// A feature's level in a release of this metadata level.
-fn level_at(steps: &[(i16, i16)], metadata: i16) -> i16 {
+fn level_at(steps: Steps, metadata: i16) -> i16 {
     steps.iter().filter(|(from, _)| *from <= metadata).map(|(_, level)| *level).next_back().unwrap_or(0)
 }
 

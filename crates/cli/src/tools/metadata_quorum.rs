@@ -1,7 +1,7 @@
 //! `kafka-metadata-quorum` (`org.apache.kafka.tools.MetadataQuorumCommand`).
 
 use andiron_client::Admin;
-use andiron_client::admin::{Quorum, QuorumReplica};
+use andiron_client::admin::{NodeListener, Quorum, QuorumReplica};
 use andiron_protocol::KafkaUuid as _;
 use andiron_protocol::Uuid;
 use serde_json::{Value, json};
@@ -263,7 +263,7 @@ fn get<'a>(properties: &'a Properties, name: &str) -> Option<&'a str> {
     properties.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
-fn controller(properties: &Properties) -> Result<(i32, Uuid, Vec<(String, String, u16)>), Thrown> {
+fn controller(properties: &Properties) -> Result<(i32, Uuid, Vec<NodeListener>), Thrown> {
     let valid = "Is this a valid controller configuration file?";
     let id =
         get(properties, "node.id").ok_or_else(|| terse(format!("node.id not found in configuration file. {valid}")))?;

@@ -25,6 +25,9 @@ pub struct QuorumReplica {
     pub last_caught_up_ms: i64,
 }
 
+/// A listener of a node: its name, host and port.
+pub type NodeListener = (String, String, u16);
+
 /// The metadata quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quorum {
@@ -38,8 +41,8 @@ pub struct Quorum {
     pub voters: Vec<QuorumReplica>,
     /// The observers.
     pub observers: Vec<QuorumReplica>,
-    /// (node, its listeners as (name, host, port)) of the nodes that are known.
-    pub nodes: Vec<(i32, Vec<(String, String, u16)>)>,
+    /// (node, its listeners) of the nodes that are known.
+    pub nodes: Vec<(i32, Vec<NodeListener>)>,
 }
 
 impl Admin {
@@ -84,7 +87,7 @@ impl Admin {
         &self,
         node: i32,
         directory: Uuid,
-        listeners: &[(String, String, u16)],
+        listeners: &[NodeListener],
     ) -> Result<Result<(), Refusal>, AdminError> {
         let listener = |(name, host, port): &(String, String, u16)| {
             Listener::default().with_name(text(name)).with_host(text(host)).with_port(*port)
