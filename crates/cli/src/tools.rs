@@ -6,21 +6,33 @@
 #![allow(dead_code, reason = "the tools share one kit; some of it waits for the next of them")]
 
 mod arguments;
+mod broker_api_versions;
 mod clock;
+mod cluster;
 mod completions;
+mod configs;
 mod console_consumer;
 mod console_producer;
+mod consumer_groups;
 mod consumer_perf;
 mod consuming;
+mod delete_records;
 mod dump_log;
 mod end_to_end;
 mod exceptions;
 mod failure;
+mod features;
+mod get_offsets;
+mod groups;
 mod java;
 mod java_format;
 mod java_random;
+mod json;
+mod leader_election;
 mod lines;
 mod links;
+mod log_dirs;
+mod metadata_quorum;
 mod options;
 mod pairs;
 mod print;
@@ -35,10 +47,12 @@ mod storage;
 mod throttle;
 mod topic_filter;
 mod topics;
+mod transactions;
 mod verifiable;
 
 use std::process::ExitCode;
 
+use arguments::Parser;
 pub(crate) use completions::Completions;
 pub(crate) use links::Links;
 use options::Spec;
@@ -51,7 +65,7 @@ enum Words {
     /// joptsimple's kind.
     Options(&'static Spec),
     /// argparse4j's kind.
-    Arguments(&'static arguments::Parser),
+    Arguments(&'static Parser),
 }
 
 /// One tool.
@@ -65,25 +79,37 @@ struct Tool {
 
 /// Every tool, by name.
 const TOOLS: &[Tool] = &[
-    Tool { name: "kafka-console-consumer", run: console_consumer::run, words: Words::Options(&console_consumer::SPEC) },
-    Tool { name: "kafka-console-producer", run: console_producer::run, words: Words::Options(&console_producer::SPEC) },
-    Tool { name: "kafka-consumer-perf-test", run: consumer_perf::run, words: Words::Options(&consumer_perf::SPEC) },
-    Tool { name: "kafka-dump-log", run: dump_log::run, words: Words::Options(&dump_log::SPEC) },
-    Tool { name: "kafka-e2e-latency", run: end_to_end::run, words: Words::Options(&end_to_end::SPEC) },
-    Tool { name: "kafka-producer-perf-test", run: producer_perf::run, words: Words::Arguments(&producer_perf::PARSER) },
-    Tool { name: "kafka-storage", run: storage::run, words: Words::Arguments(&storage::PARSER) },
-    Tool { name: "kafka-topics", run: topics::run, words: Words::Options(&topics::SPEC) },
-    Tool {
-        name: "kafka-verifiable-consumer",
-        run: verifiable::run_consumer,
-        words: Words::Arguments(&verifiable::CONSUMER),
-    },
-    Tool {
-        name: "kafka-verifiable-producer",
-        run: verifiable::run_producer,
-        words: Words::Arguments(&verifiable::PRODUCER),
-    },
+    of_arguments(&cluster::PARSER, cluster::run),
+    of_arguments(&features::PARSER, features::run),
+    of_arguments(&metadata_quorum::PARSER, metadata_quorum::run),
+    of_arguments(&producer_perf::PARSER, producer_perf::run),
+    of_arguments(&storage::PARSER, storage::run),
+    of_arguments(&transactions::PARSER, transactions::run),
+    of_arguments(&verifiable::CONSUMER, verifiable::run_consumer),
+    of_arguments(&verifiable::PRODUCER, verifiable::run_producer),
+    of_options(&broker_api_versions::SPEC, broker_api_versions::run),
+    of_options(&configs::SPEC, configs::run),
+    of_options(&console_consumer::SPEC, console_consumer::run),
+    of_options(&console_producer::SPEC, console_producer::run),
+    of_options(&consumer_groups::SPEC, consumer_groups::run),
+    of_options(&consumer_perf::SPEC, consumer_perf::run),
+    of_options(&delete_records::SPEC, delete_records::run),
+    of_options(&dump_log::SPEC, dump_log::run),
+    of_options(&end_to_end::SPEC, end_to_end::run),
+    of_options(&get_offsets::SPEC, get_offsets::run),
+    of_options(&groups::SPEC, groups::run),
+    of_options(&leader_election::SPEC, leader_election::run),
+    of_options(&log_dirs::SPEC, log_dirs::run),
+    of_options(&topics::SPEC, topics::run),
 ];
+
+const fn of_options(spec: &'static Spec, run: fn(&[String]) -> u8) -> Tool {
+    Tool { name: spec.tool, run, words: Words::Options(spec) }
+}
+
+const fn of_arguments(parser: &'static Parser, run: fn(&[String]) -> u8) -> Tool {
+    Tool { name: parser.tool, run, words: Words::Arguments(parser) }
+}
 
 /// Runs the tool of this name; `None` if there is none. `program` may be a path and may end with `.sh`.
 pub(crate) fn run(program: &str, args: &[String]) -> Option<ExitCode> {

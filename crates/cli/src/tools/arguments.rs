@@ -131,6 +131,8 @@ pub(crate) struct Command {
 /// The arguments of one tool.
 #[derive(Debug)]
 pub(crate) struct Parser {
+    /// The tool's name.
+    pub(crate) tool: &'static str,
     /// What it calls itself in its complaints.
     pub(crate) prog: &'static str,
     /// One sentence on what it does.

@@ -5,6 +5,7 @@
 use super::*;
 
 const PARSER: Parser = Parser {
+    tool: "kafka-example",
     prog: "kafka-example",
     about: "An example.",
     args: &[

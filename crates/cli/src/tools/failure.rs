@@ -82,6 +82,18 @@ impl Thrown {
         complain(self.trace());
     }
 
+    /// What most of Java's tools do with an exception: message and trace on standard error, exit code 1.
+    pub(crate) fn told(&self) -> u8 {
+        complain(self.text());
+        complain(self.trace());
+        1
+    }
+
+    /// As an exception within a `RuntimeException`, of a future whose failure was not told apart.
+    pub(crate) fn in_runtime(self) -> Thrown {
+        self.in_execution().within("java.lang.RuntimeException")
+    }
+
     /// What the Java machine prints of an exception that nobody catches; the exit code is 1.
     pub(crate) fn uncaught(&self) -> u8 {
         complain(format!("Exception in thread \"main\" {}", self.trace()));

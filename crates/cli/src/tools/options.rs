@@ -106,7 +106,8 @@ impl Spec {
 
     /// Reads a command line. `--help`, `--version` and an empty line are for [`Spec::begin`].
     pub(crate) fn parse(&'static self, args: &[String]) -> Result<Given, Thrown> {
-        let mut given = Given { spec: self, seen: BTreeMap::new(), rest: Vec::new(), words: args.len() };
+        let mut given =
+            Given { spec: self, seen: BTreeMap::new(), order: Vec::new(), rest: Vec::new(), words: args.len() };
         let mut args = args.iter().peekable();
         let mut only_rest = false;
         while let Some(word) = args.next() {
@@ -136,6 +137,7 @@ impl Spec {
                     format!("{first} is not a recognized option"),
                 ));
             };
+            given.order.push(flag.name);
             let values = given.seen.entry(flag.name).or_default();
             match flag.takes {
                 Takes::Nothing => {}
@@ -174,6 +176,20 @@ impl Spec {
             return Err(Stop::Exit(0));
         }
         Ok(())
+    }
+
+    /// Turns a tool's outcome into its exit code; `report` tells of an exception as this tool does.
+    pub(crate) fn end(&self, outcome: Result<(), Stop>, report: impl FnOnce(&Thrown) -> u8) -> u8 {
+        match outcome {
+            Ok(()) => 0,
+            Err(Stop::Exit(code)) => code,
+            Err(Stop::Usage(sentence)) => self.usage(&sentence),
+            Err(Stop::Thrown(thrown)) => {
+                let code = report(&thrown);
+                self.suggest(thrown.text());
+                code
+            }
+        }
     }
 
     /// `CommandLineUtils.printUsageAndExit`: the sentence, the help, and the exit code. The option that was perhaps meant
@@ -229,11 +245,24 @@ pub(crate) fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// The value of an option that is no number.
+pub(crate) fn unreadable(name: &str, text: &str) -> Thrown {
+    let why = Thrown::new("java.lang.NumberFormatException", format!("For input string: \"{text}\""));
+    Thrown {
+        cause: Some(Box::new(why.within("joptsimple.internal.ReflectionException"))),
+        ..Thrown::new(
+            "joptsimple.OptionArgumentConversionException",
+            format!("Cannot parse argument '{text}' of option {name}"),
+        )
+    }
+}
+
 /// A command line that was read.
 #[derive(Debug)]
 pub(crate) struct Given {
     spec: &'static Spec,
     seen: BTreeMap<&'static str, Vec<String>>,
+    order: Vec<&'static str>,
     rest: Vec<String>,
     words: usize,
 }
@@ -293,13 +322,7 @@ impl Given {
     }
 
     fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Thrown> {
-        let unreadable = |text: &str| {
-            Thrown::new(
-                "joptsimple.OptionArgumentConversionException",
-                format!("Cannot parse argument '{text}' of option {name}"),
-            )
-        };
-        self.one(name)?.map(|text| text.parse().map_err(|_| unreadable(text))).transpose()
+        self.one(name)?.map(|text| text.parse().map_err(|_| unreadable(name, text))).transpose()
     }
 
     /// The value as Java's `Integer`.
@@ -315,6 +338,11 @@ impl Given {
     /// The value as Java's `Double`.
     pub(crate) fn double(&self, name: &str) -> Result<Option<f64>, Thrown> {
         self.number(name)
+    }
+
+    /// Those of the options that are there, each as often as it is, in the order of the command line.
+    pub(crate) fn in_order(&self, names: &[&str]) -> Vec<&'static str> {
+        self.order.iter().copied().filter(|name| names.contains(name)).collect()
     }
 
     /// The words that belong to no option.

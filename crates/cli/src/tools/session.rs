@@ -2,7 +2,7 @@
 
 use andiron_client::{Admin, Client, ClientConfig, ConfigError};
 
-use super::failure::Thrown;
+use super::failure::{Stop, Thrown};
 use super::options::Given;
 
 /// Runs a tool's asynchronous part on this thread.
@@ -14,13 +14,25 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Thrown> {
 
 /// `Utils.loadProps`: a properties file.
 pub(crate) fn load_properties(file: &str) -> Result<Vec<(String, String)>, Thrown> {
-    match std::fs::read(file) {
-        Ok(bytes) => Ok(super::properties::parse(&bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(Thrown::new("java.nio.file.NoSuchFileException", file))
-        }
-        Err(error) => Err(Thrown::new("java.io.IOException", format!("{file}: {error}"))),
+    Ok(super::properties::parse(&bytes(file)?))
+}
+
+/// `Utils.readFileAsString`.
+pub(crate) fn read_file(file: &str) -> Result<String, Thrown> {
+    match bytes(file) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(cause) => Err(Thrown {
+            cause: Some(Box::new(cause)),
+            ..Thrown::new("java.io.IOException", format!("Unable to read file {file}"))
+        }),
     }
+}
+
+fn bytes(file: &str) -> Result<Vec<u8>, Thrown> {
+    std::fs::read(file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Thrown::new("java.nio.file.NoSuchFileException", file),
+        _ => Thrown::new("java.io.IOException", error.to_string()),
+    })
 }
 
 /// The properties of `--command-config`, none without it.
@@ -59,6 +71,42 @@ pub(crate) fn admin(properties: Vec<(String, String)>) -> Result<Admin, Thrown> 
 pub(crate) fn admin_of(given: &Given) -> Result<Admin, Thrown> {
     let servers = given.one("bootstrap-server")?.unwrap_or_default();
     admin(with(command_config(given)?, "bootstrap.servers", servers))
+}
+
+/// `CommandLineUtils.initializeBootstrapProperties`: the addresses of brokers or of controllers, not of both.
+pub(crate) fn bootstrap(given: &Given, properties: Vec<(String, String)>) -> Result<Vec<(String, String)>, Stop> {
+    let (server, controller) = (given.one("bootstrap-server")?, given.one("bootstrap-controller")?);
+    bootstrap_of(properties, server, controller).map_err(Stop::Usage)
+}
+
+/// The same from words that were read otherwise; the complaint if there is none of both, or both.
+pub(crate) fn bootstrap_of(
+    properties: Vec<(String, String)>,
+    server: Option<&str>,
+    controller: Option<&str>,
+) -> Result<Vec<(String, String)>, String> {
+    match (server, controller) {
+        (Some(_), Some(_)) => Err("You cannot specify both --bootstrap-controller and --bootstrap-server.".to_owned()),
+        (None, None) => Err("You must specify either --bootstrap-controller or --bootstrap-server.".to_owned()),
+        (Some(servers), None) => Ok(with(properties, "bootstrap.servers", servers)),
+        // Controllers are asked as brokers are: every question of the tools is one that both can be asked.
+        (None, Some(controllers)) => Ok(with(properties, "bootstrap.servers", controllers)),
+    }
+}
+
+/// `ToolsUtils.validateBootstrapServer`: what is wrong with the addresses.
+pub(crate) fn valid_servers(servers: &str) -> Result<(), String> {
+    if servers.trim().is_empty() {
+        return Err("Error while validating the bootstrap address\n".to_owned());
+    }
+    let has_port = |entry: &str| {
+        entry.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if servers.split(',').all(has_port) {
+        Ok(())
+    } else {
+        Err("Please provide valid host:port like host1:9091,host2:9092\n".to_owned())
+    }
 }
 
 fn resolves(address: &andiron_client::Address) -> bool {

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::failure::{Stop, Thrown};
 use super::options::{Given, Spec, flag, value};
 use super::print::{Rows, complain, log_error, say};
-use super::session::{admin_of, block_on, command_config};
+use super::session::{admin_of, block_on};
 use super::topic_filter::{TopicFilter, is_internal};
 
 const LOGGER: &str = "org.apache.kafka.tools.TopicCommand";
@@ -57,37 +57,18 @@ pub(super) const SPEC: Spec = Spec {
 };
 
 pub(super) fn run(args: &[String]) -> u8 {
-    let given = match prepare(args) {
-        Ok(given) => given,
-        Err(Stop::Exit(code)) => return code,
-        Err(Stop::Usage(sentence)) => return SPEC.usage(&sentence),
-        Err(Stop::Thrown(thrown)) => {
-            complain(thrown.text());
-            complain(thrown.trace());
-            SPEC.suggest(thrown.text());
-            return 1;
-        }
-    };
     // The properties and the client are made before the work begins: what goes wrong there is told in another way.
-    let admin = command_config(&given).and_then(|_| admin_of(&given));
-    let admin = match admin {
-        Ok(admin) => admin,
-        Err(thrown) => {
-            complain(thrown.text());
-            complain(thrown.trace());
-            return 1;
-        }
+    let ready = prepare(args).and_then(|given| Ok((admin_of(&given)?, given)));
+    let (admin, given) = match ready {
+        Ok(ready) => ready,
+        Err(stop) => return SPEC.end(Err(stop), Thrown::told),
     };
-    match block_on(act(&given, &admin)).unwrap_or_else(|thrown| Err(thrown.into())) {
-        Ok(()) => 0,
-        Err(Stop::Exit(code)) => code,
-        Err(Stop::Usage(sentence)) => SPEC.usage(&sentence),
-        Err(Stop::Thrown(thrown)) => {
-            say(format_args!("Error while executing topic command : {}", thrown.text()));
-            log_error(LOGGER, format_args!("{}\n", thrown.trace()));
-            1
-        }
-    }
+    let outcome = block_on(act(&given, &admin)).unwrap_or_else(|thrown| Err(thrown.into()));
+    SPEC.end(outcome, |thrown| {
+        say(format_args!("Error while executing topic command : {}", thrown.text()));
+        log_error(LOGGER, format_args!("{}\n", thrown.trace()));
+        1
+    })
 }
 
 fn prepare(args: &[String]) -> Result<Given, Stop> {
@@ -386,10 +367,12 @@ async fn described(given: &Given, admin: &Admin) -> Result<Vec<TopicDescription>
     for (_, topic) in admin.describe_topics(&names, limit).await? {
         topics.push(topic?);
     }
-    Ok(super::java::hash_order(topics, |topic| super::java::string_hash(&topic.name)))
+    // The admin client's answer is a map made for as many topics as were asked for.
+    Ok(super::java::hash_order_in(names.len(), topics, |topic| super::java::string_hash(&topic.name)))
 }
 
-fn topic_id(text: &str) -> Result<Uuid, Thrown> {
+/// `Uuid.fromString`.
+pub(super) fn topic_id(text: &str) -> Result<Uuid, Thrown> {
     if text.len() > 24 {
         let shown: String = text.chars().take(24).collect();
         return Err(Thrown::illegal(format!(

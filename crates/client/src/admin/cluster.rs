@@ -1,7 +1,9 @@
 //! The cluster as a whole: its nodes, and what is being moved between them.
 
 use andiron_protocol::messages::list_partition_reassignments_request::ListPartitionReassignmentsTopics;
-use andiron_protocol::messages::{DescribeClusterRequest, ListPartitionReassignmentsRequest, TopicName};
+use andiron_protocol::messages::{
+    DescribeClusterRequest, ListPartitionReassignmentsRequest, MetadataRequest, TopicName,
+};
 
 use super::Admin;
 use super::ask::{ask_any, refuse, text};
@@ -36,9 +38,19 @@ pub struct Reassignment {
 impl Admin {
     /// The cluster's id and nodes; with `fenced` those too that may not serve.
     pub async fn describe_cluster(&self, fenced: bool) -> Result<ClusterDescription, AdminError> {
+        self.describe_nodes(false, fenced).await
+    }
+
+    /// The same of controllers instead of brokers, which only a controller's listener can tell.
+    pub async fn describe_nodes(&self, controllers: bool, fenced: bool) -> Result<ClusterDescription, AdminError> {
+        const ENDPOINTS_VERSION: i16 = 1;
         const FENCED_VERSION: i16 = 2;
+        const CONTROLLERS: i8 = 2;
         let answer = ask_any(&self.client, "listNodes", false, |version| {
-            let request = DescribeClusterRequest::default();
+            let mut request = DescribeClusterRequest::default();
+            if version >= ENDPOINTS_VERSION && controllers {
+                request = request.with_endpoint_type(CONTROLLERS);
+            }
             if version >= FENCED_VERSION { request.with_include_fenced_brokers(fenced) } else { request }
         })
         .await?;
@@ -56,9 +68,24 @@ impl Admin {
         })
     }
 
+    /// The brokers that may be asked, sorted by node id; `call` is what they are wanted for.
+    pub(super) async fn brokers(&self, call: &'static str) -> Result<Vec<BrokerInfo>, AdminError> {
+        let answer = ask_any(&self.client, call, false, |_| {
+            MetadataRequest::default().with_topics(Some(Vec::new())).with_allow_auto_topic_creation(false)
+        })
+        .await?;
+        let broker = |b: andiron_protocol::messages::metadata_response::MetadataResponseBroker| {
+            let address = Address { host: b.host.to_string(), port: u16::try_from(b.port).unwrap_or(0) };
+            BrokerInfo { id: b.node_id.0, address, rack: b.rack.map(|rack| rack.to_string()) }
+        };
+        let mut brokers: Vec<BrokerInfo> = answer.brokers.into_iter().map(broker).collect();
+        brokers.sort_by_key(|broker| broker.id);
+        Ok(brokers)
+    }
+
     /// Where a broker listens; `call` is what it is wanted for.
     pub(super) async fn broker(&self, node: i32, call: &'static str) -> Result<Address, AdminError> {
-        let brokers = self.client.brokers().await?;
+        let brokers = self.brokers(call).await?;
         let found = brokers.into_iter().find(|broker| broker.id == node).map(|broker| broker.address);
         let gone = || AdminError::TimedOut {
             call,

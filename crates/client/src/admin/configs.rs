@@ -1,10 +1,11 @@
 //! Configs of topics, brokers, groups and the rest: described and altered.
 
-use andiron_protocol::messages::DescribeConfigsRequest;
 use andiron_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use andiron_protocol::messages::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResult};
+use andiron_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use andiron_protocol::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest};
 
-use super::ask::{ask_any, ask_node, text, words};
+use super::ask::{ask_any, ask_node, refuse, text, words};
 use super::{Admin, Refusal};
 use crate::error::AdminError;
 use crate::wire::error_code;
@@ -109,6 +110,52 @@ impl Admin {
         }
         let whole: Option<Vec<DescribedConfigs>> = described.into_iter().collect();
         whole.ok_or_else(|| AdminError::Protocol("a DescribeConfigs answer with a resource missing".to_owned()))
+    }
+
+    /// Sets configs of a resource, and takes others (without a value) back to what they are by default.
+    pub async fn alter_configs(
+        &self,
+        resource: &ConfigResource,
+        changes: &[(String, Option<String>)],
+    ) -> Result<Result<(), Refusal>, AdminError> {
+        const SET: i8 = 0;
+        const DELETE: i8 = 1;
+        let change = |(name, value): &(String, Option<String>)| {
+            AlterableConfig::default()
+                .with_name(text(name))
+                .with_config_operation(if value.is_some() { SET } else { DELETE })
+                .with_value(Some(text(value.as_deref().unwrap_or_default())))
+        };
+        let altered = AlterConfigsResource::default()
+            .with_resource_type(resource.kind as i8)
+            .with_resource_name(text(&resource.name))
+            .with_configs(changes.iter().map(change).collect());
+        let request = |_| IncrementalAlterConfigsRequest::default().with_resources(vec![altered.clone()]);
+        let own = matches!(resource.kind, ConfigKind::Broker | ConfigKind::BrokerLogger);
+        let call = "incrementalAlterConfigs";
+        let answer = match resource.name.parse::<i32>() {
+            Ok(node) if own => {
+                let broker = self.broker(node, call).await?;
+                ask_node(&self.client, call, &broker, request).await?
+            }
+            _ => ask_any(&self.client, call, true, request).await?,
+        };
+        let missing = || AdminError::Protocol("an IncrementalAlterConfigs answer without the resource".to_owned());
+        let outcome = answer.responses.into_iter().next().ok_or_else(missing)?;
+        let code = error_code(outcome.error_code);
+        Ok(if code.is_none() { Ok(()) } else { Err((code, words(outcome.error_message))) })
+    }
+
+    /// The names of resources of a kind that have configs of their own.
+    pub async fn list_config_resources(&self, kind: ConfigKind) -> Result<Vec<String>, AdminError> {
+        const KINDS_VERSION: i16 = 1;
+        let answer = ask_any(&self.client, "listConfigResources", false, |version| {
+            let request = ListConfigResourcesRequest::default();
+            if version >= KINDS_VERSION { request.with_resource_types(vec![kind as i8]) } else { request }
+        })
+        .await?;
+        refuse(answer.error_code, None)?;
+        Ok(answer.config_resources.into_iter().map(|resource| resource.resource_name.to_string()).collect())
     }
 
     /// The configs of one topic.

@@ -100,7 +100,7 @@ impl Admin {
     /// The groups of all brokers, of the given states and types where any are given.
     pub async fn list_groups(&self, states: &[String], types: &[String]) -> Result<Vec<GroupListing>, AdminError> {
         let mut groups: Vec<GroupListing> = Vec::new();
-        for broker in self.client.brokers().await? {
+        for broker in self.brokers("findAllBrokers").await? {
             let asked = ask_node(&self.client, "listGroups", &broker.address, |version| {
                 let texts = |all: &[String]| all.iter().map(|each| text(each)).collect();
                 let mut request = ListGroupsRequest::default();

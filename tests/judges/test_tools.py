@@ -1,0 +1,218 @@
+"""Kafka's shell tools, ours and Apache Kafka's own, over both brokers: what they print, what they complain of and how they
+exit must be the same. Each tool has a broker of each kind to itself, so that both find the same state under the same names.
+
+A line of a table is `ok` or `no`, then the arguments; `no` is what ends in a complaint, whatever the exit code. Only what
+cannot be the same is made alike before it is compared: ports, ids, times, the places in a Java stack trace, and the help."""
+import collections
+import concurrent.futures
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from peers import ApacheKafka, Missing, jars, tool_command
+from server import Andiron
+from tools_table import CLASSES, TABLES
+
+pytestmark = pytest.mark.kafka
+COUNTS = collections.Counter()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def java():
+    """Named and not run where Java or Maven are missing; a failure where CI=true."""
+    try:
+        jars("kafka")
+    except Missing as why:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(why), allow_module_level=True)
+
+
+class Side:
+    """A tool and a broker, with a folder for the files that its invocations name."""
+
+    archive = None  # of Java's classes, so that a tool starts in half the time
+
+    def __init__(self, tools, broker, server, folder):
+        self.tools, self.broker, self.server, self.folder = tools, broker, server, folder
+        self.said = {}
+
+    def command(self, tool, arguments):
+        if self.tools == "original":
+            java, *rest = tool_command(CLASSES[tool], *arguments)
+            return [java, f"-XX:SharedArchiveFile={self.archive}", "-Xshare:auto", *rest]
+        return [os.environ["ANDIRON"], tool, *arguments]
+
+    def words(self, text):
+        text = text.replace("{server}", self.server.bootstrap).replace("{dir}", str(self.folder))
+        text = text.replace("{controller}", self.controller())
+        return [self.said.get(word[1:-1], word) if word.startswith("<") and word.endswith(">") else word
+                for word in shlex.split(text)]
+
+    def controller(self):
+        if self.broker == "kafka":
+            return f"127.0.0.1:{self.server.controller}"
+        return self.server.bootstrap
+
+    def run(self, tool, text):
+        done = subprocess.run(self.command(tool, self.words(text)), capture_output=True, text=True, timeout=150,
+                              cwd=self.folder, stdin=subprocess.DEVNULL)
+        return done.returncode, self.alike(done.stdout), complaints(self.alike(done.stderr))
+
+    def alike(self, text):
+        """The text without what is each run's own."""
+        text = text.replace(str(self.folder), "{dir}").replace(str(self.server.log_dir), "{log}")
+        text = text.replace(self.server.bootstrap, "{server}").replace(self.controller(), "{controller}")
+        port = self.server.bootstrap.rsplit(":", 1)[1]
+        text = re.sub(rf"\b{port}\b", "{port}", text)
+        if self.broker == "kafka":
+            text = re.sub(rf"\b{self.server.controller}\b", "{cport}", text)
+        text = re.sub(r"\b[A-Za-z0-9_-]{22}\b(?<=[A-Za-z0-9_-]{22})", lambda m: "{id}" if looks_like_id(m[0]) else m[0], text)
+        return text
+
+
+def looks_like_id(text):
+    """Kafka's ids are 22 characters of which some are of each kind."""
+    return any(c.isupper() for c in text) and any(c.islower() for c in text) and not text.endswith("Exception")
+
+
+def complaints(text):
+    """Standard error without what a script cannot mean: stack traces, clients' own warnings, help."""
+    lines, usage = [], False
+    for line in text.splitlines():
+        line = re.sub(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]", "[time]", line)
+        if re.match(r"^(Option  |Option \(\* = required\)|Usage: )", line):
+            break  # the help goes to the end
+        if line.startswith("usage: "):
+            usage = True
+        if usage:
+            if re.match(r"^\S+:\s+error:", line):
+                usage = False
+            else:
+                continue
+        if re.match(r"^(\tat |\t\.\.\. \d+ more|Did you mean )", line) or re.match(r"^ \(org\.apache\.kafka", line):
+            continue
+        if "org.apache.kafka.clients" in line and ("WARN" in line or "ERROR" in line) or "WARN No protocol" in line:
+            continue
+        if line.strip():
+            lines.append(re.sub(r"\s+", " ", line).strip())
+    return " / ".join(lines)
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory):
+    """The four pairings."""
+    made = []
+    for tools in ("original", "ours"):
+        for broker in ("kafka", "andiron"):
+            folder = tmp_path_factory.mktemp(f"{tools}-{broker}")
+            if broker == "kafka":
+                server = ApacheKafka(folder / "data")
+            else:
+                server = Andiron(os.environ["ANDIRON"], folder / "data",
+                                 overrides=["group.initial.rebalance.delay.ms=0", "node.id=1"])
+            files = folder / "files"
+            files.mkdir()
+            made.append(Side(tools, broker, server, files))
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda side: side.server.start(), made))
+    Side.archive = tmp_path_factory.mktemp("java") / "tools.jsa"
+    java, *rest = tool_command(CLASSES["kafka-consumer-groups"], "--bootstrap-server", made[0].server.bootstrap, "--list")
+    subprocess.run([java, f"-XX:ArchiveClassesAtExit={Side.archive}", *rest], capture_output=True, check=True)
+    yield made
+    for side in made:
+        side.server.stop()
+
+
+def prepare(side, step):
+    """What a table needs besides the tools: records, offsets, files."""
+    what, *rest = step
+    if what == "topic":
+        topic, partitions = rest
+        admin = AdminClient({"bootstrap.servers": side.server.bootstrap})
+        new = NewTopic(topic, partitions, replication_factor=1, config={"retention.ms": "-1"})
+        try:
+            admin.create_topics([new])[topic].result()
+        except KafkaException as error:
+            assert error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS, error
+    elif what == "produce":
+        topic, partition, count = rest
+        producer = Producer({"bootstrap.servers": side.server.bootstrap})
+        for number in range(count):
+            producer.produce(topic, value=f"{number}", partition=partition, timestamp=1_700_000_000_000 + number * 1000)
+        assert producer.flush(30) == 0
+    elif what == "commit":
+        group, topic, partition, offset = rest
+        consumer = Consumer({"bootstrap.servers": side.server.bootstrap, "group.id": group})
+        consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
+        consumer.close()
+    elif what == "file":
+        name, text = rest
+        (side.folder / name).write_text(text)
+    else:
+        raise ValueError(step)
+
+
+def verdicts(table, tool, sides, pool):
+    """Runs a table; (arguments, what differs) of each line that is not the same."""
+    wrong = []
+    for step in table:
+        if step[0] not in ("ok", "no"):
+            list(pool.map(lambda side: prepare(side, step), sides))
+            continue
+        kind, text, *flags = step
+        lines = text if isinstance(text, list) else [text]
+        for line in lines:
+            results = list(pool.map(lambda side: side.run(tool, line), sides))
+            by = {(side.tools, side.broker): result for side, result in zip(sides, results)}
+            COUNTS[kind] += 1
+            COUNTS["invocations"] += len(sides)
+            for broker in ("kafka", "andiron"):
+                theirs, ours = by["original", broker], by["ours", broker]
+                if "sorted" in flags:
+                    theirs, ours = [(r[0], sorted(r[1].splitlines()), r[2]) for r in (theirs, ours)]
+                if "sets" in flags:
+                    theirs, ours = [(r[0], r[1], sorted(re.split(r"[\s,]+", r[2]))) for r in (theirs, ours)]
+                if theirs != ours:
+                    wrong.append(f"{tool} {line}\n  over {broker}, theirs: {theirs}\n  over {broker},   ours: {ours}")
+            if "brokers" not in flags and by["original", "kafka"] != by["original", "andiron"]:
+                COUNTS["lines in which the brokers differ"] += 1
+                if os.environ.get("ANDIRON_SHOW_BROKERS"):
+                    print(f"{tool} {line}\n  kafka:   {by['original', 'kafka']}\n  andiron: {by['original', 'andiron']}")
+            if "--help" not in line and kind == "ok":
+                code, _, complaint = by["original", "kafka"]
+                assert code == 0, f"{tool} {line} was to succeed: {code} {complaint}"
+    return wrong
+
+
+@pytest.mark.parametrize("tool", TABLES)
+def test_both_tools_say_the_same_over_both_brokers(tool, sides):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        wrong = verdicts(TABLES[tool], tool, sides, pool)
+    print(f"{tool}: {dict(COUNTS)} so far")
+    assert not wrong, "\n".join([f"{len(wrong)} differences", *wrong])
+
+
+def test_the_count():
+    """At least three failures a tool, and the figures of the run."""
+    for tool, table in TABLES.items():
+        kinds = collections.Counter(step[0] for step in table for _ in (step[1] if isinstance(step[1], list) else [0]))
+        assert kinds["no"] >= 3, (tool, kinds)
+        print(f"{tool}: {kinds['ok']} successes, {kinds['no']} failures")
+    print(f"compared: {dict(COUNTS)}")
+
+
+def test_links_answer_to_the_names_of_kafkas_scripts(tmp_path):
+    binary = os.environ["ANDIRON"]
+    subprocess.run([binary, "tools", tmp_path], check=True)
+    for tool in TABLES:
+        for name in (tool, f"{tool}.sh"):
+            assert pathlib.Path(tmp_path, name).resolve() == pathlib.Path(binary).resolve()
+    done = subprocess.run([tmp_path / "kafka-topics.sh", "--list"], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("--bootstrap-server must be specified")
