@@ -18,6 +18,7 @@ use stats::Stats;
 const TRANSACTION_MS: i64 = 3_000;
 
 pub(super) const PARSER: Parser = Parser {
+    tool: "kafka-producer-perf-test",
     prog: "kafka-producer-perf-test",
     about: "Measures how fast records can be written.",
     args: &[

@@ -21,6 +21,7 @@ const RELEASE: Arg = arg(&["--release-version", "-r"], "The release, from 3.3-IV
 const FEATURE: Arg = arg(&["--feature", "-f"], "A feature and its level, as in kraft.version=1.").takes(Takes::Each);
 
 pub(super) const PARSER: Parser = Parser {
+    tool: "kafka-storage",
     prog: "kafka-storage",
     about: "Formats log directories and tells what is in them.",
     args: &[],

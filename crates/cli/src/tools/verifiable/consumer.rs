@@ -20,6 +20,7 @@ const LOGGER: &str = "org.apache.kafka.tools.VerifiableConsumer";
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 pub(in crate::tools) const PARSER: Parser = Parser {
+    tool: "kafka-verifiable-consumer",
     prog: "verifiable-consumer",
     about: "Reads a topic in a group, and tells of what it does.",
     args: &[

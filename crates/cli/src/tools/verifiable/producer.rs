@@ -14,6 +14,7 @@ use crate::tools::signals::stopped;
 use crate::tools::throttle::Throttle;
 
 pub(in crate::tools) const PARSER: Parser = Parser {
+    tool: "kafka-verifiable-producer",
     prog: "verifiable-producer",
     about: "Writes numbers that count up, and tells of each whether it was written.",
     args: &[
