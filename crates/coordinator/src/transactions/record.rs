@@ -1,54 +1,14 @@
 //! What a record of `__transaction_state` says: the transactional id in the key, all that is known of it in the value, and no
-//! value once it is forgotten. Schemas: TransactionLogKey and TransactionLogValue of Apache Kafka 4.3.
+//! value once it is forgotten. The schemas are those of `record::transaction_log`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use andiron_protocol::message;
 use andiron_protocol::schema::{Message, SchemaError};
 use bytes::Bytes;
 
 use super::state::{NO_PRODUCER_EPOCH, Transaction, TransactionState};
-
-message! {
-    /// The key of record type 0.
-    pub struct TransactionLogKey(versions 0..=0) {
-        /// The transactional id.
-        transactional_id: String [0..],
-    }
-    /// The value of record type 0.
-    pub struct TransactionLogValue(versions 0..=1, flexible 1..) {
-        /// The producer id in use.
-        producer_id: i64 [0..],
-        /// The one before.
-        previous_producer_id: i64 [1.., tag 0] = -1,
-        /// The one after.
-        next_producer_id: i64 [1.., tag 1] = -1,
-        /// The producer's epoch.
-        producer_epoch: i16 [0..],
-        /// The epoch that goes with the one after.
-        next_producer_epoch: i16 [1.., tag 3] = -1,
-        /// The producer's timeout, in ms.
-        transaction_timeout_ms: i32 [0..],
-        /// The number of the state.
-        transaction_status: i8 [0..],
-        /// The partitions; none in the state Empty.
-        transaction_partitions: Option<Vec<PartitionsSchema>> [0..],
-        /// When it last changed, in ms.
-        transaction_last_update_timestamp_ms: i64 [0..],
-        /// Since when it is under way, in ms, or -1.
-        transaction_start_timestamp_ms: i64 [0..],
-        /// The version of transactions of the client.
-        client_transaction_version: i16 [1.., tag 2],
-    }
-    /// Part of the value.
-    pub struct PartitionsSchema(part) {
-        /// The topic.
-        topic: String [0..],
-        /// Its partitions.
-        partition_ids: Vec<i32> [0..],
-    }
-}
+use crate::record::transaction_log::{TransactionLogKey, TransactionLogValue, TransactionPartitions};
 
 /// The record type of a transactional id, the only one of this topic.
 const TRANSACTION_LOG: i16 = 0;
@@ -122,7 +82,8 @@ fn to_value(of: &Transaction) -> TransactionLogValue {
         topics.entry(topic).or_default().push(*partition);
     }
     let topics = topics.into_iter();
-    let partitions = topics.map(|(topic, partition_ids)| PartitionsSchema { topic: topic.to_owned(), partition_ids });
+    let partitions =
+        topics.map(|(topic, partition_ids)| TransactionPartitions { topic: topic.to_owned(), partition_ids });
     TransactionLogValue {
         producer_id: of.producer_id,
         previous_producer_id: of.previous_producer_id,
