@@ -381,6 +381,7 @@ def test_confluents_admin_client_finds_the_same(clusters):
             ConfigEntry("log.cleaner.threads", "2", incremental_operation=AlterConfigOpType.SET)])
         said["altered"] = [f.result() for f in admin.incremental_alter_configs([broker]).values()]
         configs = described_once(admin, "log.cleaner.threads", "2")
+        configs.pop("min.insync.replicas")  # where it is set depends on a feature that the tools' case turns on
         said["configs"] = sorted((c.name, cluster.alike(str(c.value)), c.is_read_only, c.is_sensitive, c.source)
                                  for c in configs.values())
         admin.create_topics([NewTopic("mine", 1)])["mine"].result()
