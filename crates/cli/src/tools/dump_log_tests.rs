@@ -20,7 +20,10 @@ impl Folder {
     }
 }
 
-fn batch(base_offset: i64, records: &[(Option<&[u8]>, Option<&[u8]>)]) -> Vec<u8> {
+/// Key and value.
+type Pair<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
+fn batch(base_offset: i64, records: &[Pair<'_>]) -> Vec<u8> {
     let mut builder = BatchBuilder::new(BatchOptions { base_offset, ..BatchOptions::default() });
     records.iter().for_each(|(key, value)| builder.append(1_000, *key, *value));
     builder.build().unwrap().to_vec()

@@ -245,11 +245,16 @@ async fn there_and_back(
     Ok(consumer.poll(POLL).await?.into_iter().collect())
 }
 
+/// A header as it is sent.
+type SentHeader = (String, Option<Vec<u8>>);
+/// A header as it comes back.
+type ReadHeader = (Bytes, Option<Bytes>);
+
 /// What one record carries: one letter each, drawn in the original's order.
 struct Sent {
     key: Vec<u8>,
     value: Vec<u8>,
-    headers: Vec<(String, Option<Vec<u8>>)>,
+    headers: Vec<SentHeader>,
 }
 
 impl Sent {
@@ -284,7 +289,7 @@ impl Sent {
         if !self.headers.is_empty() && record.headers.is_empty() {
             return wrong("Expected message headers but received none".to_owned());
         }
-        let equal = |(sent, read): (&(String, Option<Vec<u8>>), &(Bytes, Option<Bytes>))| {
+        let equal = |(sent, read): (&SentHeader, &ReadHeader)| {
             *read.0 == *sent.0.as_bytes() && read.1.as_deref() == sent.1.as_deref()
         };
         if !self.headers.is_empty() {
