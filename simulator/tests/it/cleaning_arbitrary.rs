@@ -73,9 +73,10 @@ impl World {
         assert!(end >= self.told.durable, "{end} of {} are lost", self.told.durable);
         self.told.model = self.told.model.cut(end);
         self.open = self.told.model.open().map(|(number, t)| (t.producer, number)).collect();
-        // A producer of which DeleteRecords took everything begins anew, or where the log thinks it is.
+        // A producer of which DeleteRecords took everything begins anew, or where the log thinks it is: a snapshot may have
+        // outlived the records.
         for (producer, of_one) in &mut self.told.model.sequences {
-            if of_one.last_key_value().is_some_and(|(at, _)| *at < s.log.log_start_offset()) {
+            if of_one.last_key_value().is_none_or(|(at, _)| *at < s.log.log_start_offset()) {
                 *of_one =
                     s.log.producer(*producer).map(|known| (i64::MIN, known.last_sequence())).into_iter().collect();
             }
