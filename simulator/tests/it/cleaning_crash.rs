@@ -156,7 +156,7 @@ fn crash_everywhere(policy: Policy) {
     let (whole, clock, told) = run(None, 1, policy);
     check(&whole.restart(Loss::Power), &clock, policy, &told, "no crash");
     let operations = whole.operations();
-    let seeds = 4;
+    let seeds = 2;
     for at in 1..=operations {
         for seed in 0..seeds {
             let loss = if seed == 0 { Loss::Process } else { Loss::Power };
