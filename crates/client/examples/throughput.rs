@@ -1,4 +1,5 @@
-//! Produces records to a broker and fetches them back; prints records per second and the client's own CPU per record.
+//! Produces records to a broker, fetches their batches back, and reads them once more with the group consumer, record by
+//! record; prints records per second and the client's own CPU per record.
 //!
 //! `cargo run --release -p andiron-client --example throughput -- localhost:9092 [records] [bytes] [name=value ...]`,
 //! where each `name=value` is a property of the client such as `compression.type=lz4`.
@@ -41,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (name, value) = property.split_once('=').ok_or("a property is name=value")?;
         properties.push((name.to_owned(), value.to_owned()));
     }
-    let client = Client::new(ClientConfig::from_properties(properties)?);
+    let client = Client::new(ClientConfig::from_properties(properties.clone())?);
     let topic = format!("throughput-{}", std::process::id());
     let new = NewTopic { name: topic.clone(), partitions: Some(PARTITIONS), ..NewTopic::default() };
     client.admin().create_topics(&[new], false).await?;
@@ -97,6 +98,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
         bytes += bytes_of_partition;
     }
     report("fetch", count, bytes, start, cpu_start);
+
+    properties.retain(|(name, _)| name != "auto.offset.reset" && name != "group.id");
+    properties.push(("auto.offset.reset".to_owned(), "earliest".to_owned()));
+    properties.push(("group.id".to_owned(), topic.clone()));
+    let mut consumer = Client::new(ClientConfig::from_properties(properties)?).consumer()?;
+    consumer.subscribe([topic.as_str()]).await?;
+    // Until the first records are here the group is being made.
+    let (mut consumed, mut bytes) = (0, 0);
+    let mut began = None;
+    while consumed < records {
+        let polled = consumer.poll(Duration::from_secs(1)).await?;
+        let (start, cpu_start) = *began.get_or_insert_with(|| (Instant::now(), cpu()));
+        consumed += polled.len();
+        bytes += polled.iter().filter_map(|record| record.value.as_ref()).map(|value| value.len()).sum::<usize>();
+        if consumed >= records {
+            report("consume", consumed, bytes, start, cpu_start);
+        }
+    }
+    consumer.close(Duration::from_secs(5)).await?;
     client.admin().delete_topics(&[topic]).await?;
     if count == records { Ok(()) } else { Err(format!("{records} records went in, {count} came back").into()) }
 }

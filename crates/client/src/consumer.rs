@@ -325,8 +325,17 @@ impl Consumer {
         let most = self.client.config().consumer.max_poll_records.max(1) as usize;
         let mut records = Vec::new();
         let mut state = self.shared.state.lock();
-        if let Some(error) = state.errors.pop_front() {
-            return Err(error);
+        while let Some(error) = state.errors.pop_front() {
+            // One about a position that has been left by a seek since is of no use any more.
+            let (ConsumerError::OffsetOutOfRange { partition, offset }
+            | ConsumerError::LogTruncation { partition, offset, .. }) = &error
+            else {
+                return Err(error);
+            };
+            let position = state.positions.get(partition).and_then(|held| held.position);
+            if position.is_some_and(|position| position.offset == *offset) {
+                return Err(error);
+            }
         }
         let undefined = |(partition, held): (&TopicPartition, &positions::Held)| {
             (held.stage == Stage::Reset(OffsetReset::None)).then(|| partition.clone())
@@ -397,13 +406,19 @@ impl Consumer {
         }
     }
 
-    /// Commits, if `enable.auto.commit`, tells the listener, and leaves the group unless it is a static member's. Waits for the
-    /// commit up to `timeout`.
+    /// Commits, if `enable.auto.commit`, tells the listener, and leaves the group unless it is a static member's. Waits up to
+    /// `timeout` for commits; the error is that of one that was asked for and did not arrive in time.
     pub async fn close(mut self, timeout: Duration) -> Result<(), ConsumerError> {
         let deadline = Instant::now() + timeout;
         let commit = if self.auto_commit_at.take().is_some() {
             let offsets = self.consumed();
-            if offsets.is_empty() { Ok(()) } else { self.commit_within(offsets, timeout).await }
+            if !offsets.is_empty()
+                && let Err(error) = self.commit_within(offsets, timeout).await
+            {
+                // Nobody asked for this commit by name.
+                tracing::warn!("offsets were not committed at the end: {error}");
+            }
+            Ok(())
         } else {
             // What was sent without waiting is to arrive.
             self.commit_within(BTreeMap::new(), timeout).await

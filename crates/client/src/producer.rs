@@ -181,9 +181,15 @@ impl Producer {
         self.handle.shared.flush().await
     }
 
-    /// Flushes within `timeout`, then gives up what is left. Later sends fail.
+    /// Flushes within `timeout`, then gives up what is left. Later sends fail. A transaction that is still open is aborted.
     pub async fn close(&self, timeout: Duration) -> Result<(), ProduceError> {
         let shared = &self.handle.shared;
+        let is_open = shared.transactions.as_ref().is_some_and(|of| of.machine.lock().is_open());
+        if is_open {
+            tracing::info!("Aborting incomplete transaction due to shutdown");
+            // Whether it goes well or not, the coordinator ends the transaction when its time is over.
+            let _ = tokio::time::timeout(timeout, self.abort_transaction()).await;
+        }
         shared.shut();
         match tokio::time::timeout(timeout, shared.flush()).await {
             Ok(outcome) => outcome,

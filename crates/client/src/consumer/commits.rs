@@ -34,6 +34,10 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>, shared: Arc<Shared>, mut 
 }
 
 async fn commit(coordinator: &Coordinator, shared: &Shared, job: &Job) -> Result<(), CommitError> {
+    if job.offsets.is_empty() {
+        // Nobody has to be a member for that.
+        return Ok(());
+    }
     let mut failures = 0;
     loop {
         let (identity, rebalancing) = identity(shared);

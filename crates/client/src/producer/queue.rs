@@ -322,13 +322,13 @@ impl Queue {
 
     /// Halves a batch that the broker finds too large. The halves take its place and its sequences; of each its number and its
     /// outcome. One that cannot be halved is given back.
-    pub(crate) fn split(&mut self, batch: Batch) -> Result<[(u64, Arc<Completion>); 2], Batch> {
+    pub(crate) fn split(&mut self, batch: Batch) -> Result<[(u64, Arc<Completion>); 2], Box<Batch>> {
         let records = batch.records / 2;
         let room = batch.room / 2;
         if records == 0 || room == 0 {
-            return Err(batch);
+            return Err(Box::new(batch));
         }
-        let Ok(bytes) = halves(&batch.bytes, records, &self.builder.options) else { return Err(batch) };
+        let Ok(bytes) = halves(&batch.bytes, records, &self.builder.options) else { return Err(Box::new(batch)) };
         // What was believed of its compression was too good.
         self.ratio = 1.0;
         self.on_wire = self.on_wire.saturating_sub(1);
@@ -341,8 +341,9 @@ impl Queue {
             self.outstanding.insert(place + 1, numbers[1]);
         }
         let mut sequence = batch.sequence;
-        let mut place = self.sealed.partition_point(|other| other.number < batch.number);
-        for (((number, count), bytes), completion) in numbers.into_iter().zip(counts).zip(bytes).zip(&completions) {
+        let place = self.sealed.partition_point(|other| other.number < batch.number);
+        let halves = numbers.into_iter().zip(counts).zip(bytes).zip(&completions);
+        for (at, (((number, count), bytes), completion)) in halves.enumerate() {
             let mut half = Batch {
                 number,
                 bytes,
@@ -361,8 +362,7 @@ impl Queue {
                 self::number(&mut half, producer, first);
                 sequence = Some(increment_sequence(first, count as i32));
             }
-            self.sealed.insert(place, half);
-            place += 1;
+            self.sealed.insert(place + at, half);
         }
         let [first, second] = completions;
         Ok([(numbers[0], first), (numbers[1], second)])

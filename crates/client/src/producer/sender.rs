@@ -39,6 +39,9 @@ pub(super) struct Sent {
     batch: Batch,
 }
 
+/// Java's `ADD_PARTITIONS_RETRY_BACKOFF_MS`.
+const CONCURRENT_TRANSACTIONS_WAIT: Duration = Duration::from_millis(20);
+
 enum Event {
     Connected {
         node: i32,
@@ -251,7 +254,7 @@ impl Sender {
             earliest(wake_at, not_before);
             return;
         }
-        let Some((producer, partitions)) = machine.to_add() else { return };
+        let Some((producer, partitions)) = machine.begin_adding() else { return };
         drop(machine);
         let transactions = transactions.clone();
         self.events.push(Box::pin(async move {
@@ -263,7 +266,11 @@ impl Sender {
     fn added(&mut self, partitions: Vec<TopicPartition>, outcome: Result<(), ErrorCode>, now: Instant) {
         let Some(transactions) = self.shared.transactions.clone() else { return };
         self.add_failures = if outcome.is_ok() { 0 } else { self.add_failures.saturating_add(1) };
-        self.add_not_before = outcome.is_err().then(|| now + self.backoff.after(self.add_failures));
+        self.add_not_before = outcome.as_ref().err().map(|code| match code {
+            // The last transaction's markers are being written: that is soon over.
+            ErrorCode::ConcurrentTransactions => now + CONCURRENT_TRANSACTIONS_WAIT,
+            _ => now + self.backoff.after(self.add_failures),
+        });
         if let Err(code) = &outcome {
             tracing::debug!("partitions were not added to the transaction: {code}");
         }

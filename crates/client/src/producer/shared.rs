@@ -286,7 +286,7 @@ impl Shared {
     }
 
     /// A batch that the broker finds too large goes on as two; one that cannot be split is given back.
-    pub(crate) fn split(&self, at: &PartitionQueue, batch: Batch) -> Result<(), Batch> {
+    pub(crate) fn split(&self, at: &PartitionQueue, batch: Batch) -> Result<(), Box<Batch>> {
         let halves = at.queue.lock().split(batch)?;
         let mut incomplete = self.incomplete.lock();
         for (number, completion) in halves {

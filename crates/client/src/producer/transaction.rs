@@ -157,7 +157,7 @@ impl Transaction {
     }
 
     /// Partitions to be added now, with the identity to do it by.
-    pub(crate) fn to_add(&mut self) -> Option<(ProducerId, Vec<TopicPartition>)> {
+    pub(crate) fn begin_adding(&mut self) -> Option<(ProducerId, Vec<TopicPartition>)> {
         let producer = self.producer?;
         if self.adding || self.pending.is_empty() || !matches!(self.state, State::InTransaction | State::Committing) {
             return None;
@@ -230,6 +230,11 @@ impl Transaction {
     fn fatal(&mut self, error: TransactionError) {
         self.state = State::Fatal;
         self.error = Some(error);
+    }
+
+    /// Whether a transaction is open that nobody is ending.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::InTransaction | State::Abortable)
     }
 
     /// Why nothing gets on any more, if it does not.

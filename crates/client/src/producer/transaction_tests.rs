@@ -36,11 +36,11 @@ fn under_version_1_a_partition_is_added_before_anything_goes_there() {
     transaction.begin().unwrap();
     transaction.writes_to(&partition());
     assert!(!transaction.may_send(&partition()) && !transaction.is_started());
-    let (by, partitions) = transaction.to_add().unwrap();
+    let (by, partitions) = transaction.begin_adding().unwrap();
     assert_eq!((by, partitions.clone()), (FIRST, vec![partition()]));
-    assert_eq!(transaction.to_add(), None, "once at a time");
+    assert_eq!(transaction.begin_adding(), None, "once at a time");
     transaction.added(partitions.clone(), Err(ErrorCode::ConcurrentTransactions));
-    assert!(transaction.to_add().is_some(), "the last one is still being ended");
+    assert!(transaction.begin_adding().is_some(), "the last one is still being ended");
     transaction.added(partitions, Ok(()));
     assert!(transaction.may_send(&partition()) && transaction.is_started());
     transaction.begin_commit().unwrap();
@@ -57,7 +57,7 @@ fn under_version_2_nothing_is_added_and_each_end_gives_an_epoch() {
     let mut transaction = ready(true);
     transaction.begin().unwrap();
     transaction.writes_to(&partition());
-    assert_eq!(transaction.to_add(), None);
+    assert_eq!(transaction.begin_adding(), None);
     assert!(transaction.may_send(&partition()) && transaction.is_started());
     transaction.begin_commit().unwrap();
     transaction.ended(Some(NEXT));

@@ -120,6 +120,7 @@ pub fn member(bootstrap: &str, group: &str, properties: &[(&str, &str)]) -> Cons
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "judged"]
 async fn what_one_member_has_committed_the_next_does_not_read_again() {
+    crate::support::log();
     let bootstrap = bootstrap();
     let client = client(&bootstrap, &[("compression.type", "lz4")]);
     let topic = topic(&client, "committed-offsets", 3).await;

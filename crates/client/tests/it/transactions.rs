@@ -60,6 +60,10 @@ async fn what_a_transaction_commits_is_seen_and_what_it_aborts_is_not() {
     // Nothing in it, and all the same a transaction.
     producer.begin_transaction().unwrap();
     producer.commit_transaction().await.unwrap();
+    // One that nobody ends.
+    producer.begin_transaction().unwrap();
+    send(&producer, &topic, "left open").await.unwrap();
+    let _ = producer.close(PATIENCE).await;
     let mut seen = committed(&client, &topic).await;
     seen.sort();
     expected.sort();

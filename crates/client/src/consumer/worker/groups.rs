@@ -257,7 +257,13 @@ impl Worker {
                 self.tell(change);
             }
             modern::Next::Heartbeat(beat) => self.beat(coordinator.clone(), member_id, beat),
-            modern::Next::Name => self.ask_names(),
+            modern::Next::Name => {
+                let wanted = match &self.group.subscription {
+                    Subscription::Names(names) => Some(names.iter().map(|name| name.to_string()).collect()),
+                    _ => None,
+                };
+                self.ask_names(wanted);
+            }
             modern::Next::Leave(epoch) => self.leave_by_heartbeat(member_id, epoch, None),
         }
     }

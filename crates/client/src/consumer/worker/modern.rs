@@ -112,11 +112,11 @@ impl Worker {
         }));
     }
 
-    /// Asks for the names of all topics: an assignment names them by id.
-    pub(super) fn ask_names(&mut self) {
+    /// Asks for the names of topics: an assignment names them by id. With a pattern they may be any.
+    pub(super) fn ask_names(&mut self, wanted: Option<Vec<String>>) {
         let client = self.client.clone();
         self.events.push(Box::pin(async move {
-            let names = match client.metadata().ask(client.pool(), None, false).await {
+            let names = match client.metadata().ask(client.pool(), wanted.as_deref(), false).await {
                 Ok(view) => view
                     .topics
                     .into_values()

@@ -90,7 +90,7 @@ impl Sender {
                         "{}: a batch of {records} records ({bytes} bytes) is too large for the broker and goes on as two",
                         at.partition
                     ),
-                    Err(batch) => self.refused(Sent { at, topic_id, batch }, code, String::new()),
+                    Err(batch) => self.refused(Sent { at, topic_id, batch: *batch }, code, String::new()),
                 }
             }
         }
@@ -120,6 +120,7 @@ impl Sender {
             | ErrorCode::NotEnoughReplicasAfterAppend
             | ErrorCode::RequestTimedOut
             | ErrorCode::ThrottlingQuotaExceeded
+            | ErrorCode::ConcurrentTransactions
             | ErrorCode::CorruptMessage => again,
             code if code.is_retriable() || matches!(code, ErrorCode::FencedLeaderEpoch | ErrorCode::UnknownTopicId) => {
                 Verdict::Again { code: Some(code), invalid: true }
