@@ -227,11 +227,18 @@ impl BrokerConfig {
             retention_ms: long("retention.ms"),
             retention_bytes: long("retention.bytes"),
             file_delete_delay_ms: long("file.delete.delay.ms"),
+            segment_jitter_ms: long("segment.jitter.ms"),
+            delete_retention_ms: long("delete.retention.ms"),
+            min_compaction_lag_ms: long("min.compaction.lag.ms"),
+            max_compaction_lag_ms: long("max.compaction.lag.ms"),
+            min_cleanable_dirty_ratio: effective
+                .topic(topic, "min.cleanable.dirty.ratio")
+                .and_then(|ratio| ratio.parse().ok())
+                .unwrap_or(defaults.min_cleanable_dirty_ratio),
             producer_id_expiration_ms: match effective.broker_long("producer.id.expiration.ms") {
                 0 => defaults.producer_id_expiration_ms,
                 ms => ms,
             },
-            ..defaults
         };
         (log, usize::try_from(long("min.insync.replicas")).unwrap_or(1))
     }

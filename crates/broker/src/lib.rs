@@ -3,6 +3,7 @@
 
 mod answer;
 mod authorize;
+mod cleaner;
 pub mod config;
 mod errors;
 mod fetch_session;

@@ -21,6 +21,15 @@ pub(crate) const LOGS_PER_THREAD_MIN: usize = 4;
 /// Directories of deleted logs that are removed in one round of housekeeping.
 pub(crate) const DELETIONS_PER_ROUND_MAX: usize = 16;
 
+/// Bytes of a cleaner thread's map at least: `log.cleaner.dedupe.buffer.size` may be no less than that for each thread.
+pub(crate) const CLEANER_MAP_BYTES_MIN: usize = 1 << 20;
+
+/// And at most, as Apache Kafka has it.
+pub(crate) const CLEANER_MAP_BYTES_MAX: usize = i32::MAX as usize;
+
+/// How often the bytes of the cleaners are held against `log.cleaner.io.max.bytes.per.second`.
+pub(crate) const THROTTLE_CHECK_MS: i64 = 300;
+
 /// How much of a machine's log is read at a time when it is replayed.
 pub(crate) const REPLAY_STEP_BYTES: usize = 1024 * 1024;
 

@@ -26,6 +26,7 @@ use andiron_replication::quorum::Voter;
 use andiron_storage::{Disk, LogDir};
 
 use crate::answer::Reply;
+use crate::cleaner::Cleaners;
 use crate::config::BrokerConfig;
 use crate::fetch_session::FetchSessions;
 use crate::groups::{Coordinators, OFFSETS_TOPIC};
@@ -76,6 +77,7 @@ pub struct Node {
     stopped: Mutex<bool>,
     stopping: Condvar,
     house: Mutex<house::House>,
+    cleaners: Cleaners,
 }
 
 /// Producer ids that the controller gave this node, and whoever waits for more.
@@ -192,6 +194,10 @@ impl Node {
 
     pub(crate) fn fetch_sessions(&self) -> &FetchSessions {
         &self.fetch_sessions
+    }
+
+    pub(crate) fn cleaners(&self) -> &Cleaners {
+        &self.cleaners
     }
 
     pub(crate) fn coordinators(&self) -> &Coordinators {

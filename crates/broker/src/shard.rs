@@ -1,15 +1,16 @@
 //! One partition: its log and its place in replication, stepped together under one lock. What a step asks for (answers to
 //! pay, readers to wake, a machine to tell) is done after the lock is gone.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use andiron_protocol::ErrorCode;
 use andiron_replication::partition::{Acks, Effect, Event, Leadership, Partition, Refusal};
 use andiron_storage::{
-    AppendError, AppendOrigin, Appended, DeletedFiles, Log, LogConfig, LogError, ReadError, TimestampAndOffset,
+    AppendError, AppendOrigin, Appended, CleanError, CleanJob, Cleanable, CleanedGroup, DeletedFiles, Log, LogConfig,
+    LogError, ReadError, TimestampAndOffset,
 };
 
 use crate::answer::Part;
@@ -83,6 +84,13 @@ pub(crate) struct Shard {
     /// Whether the next round of syncs has it; [`SyncQueue`] alone changes it.
     pub(crate) sync_is_due: AtomicBool,
     syncs: Option<Arc<SyncQueue>>,
+    /// Held by whoever removes or replaces segments, for as long as that takes: compaction and retention keep out of each
+    /// other's way.
+    maintenance: Mutex<()>,
+    /// The topic is gone.
+    retired: AtomicBool,
+    /// A compaction failed; none is tried again.
+    uncleanable: AtomicBool,
     core: Mutex<Core>,
 }
 
@@ -176,6 +184,9 @@ impl Shard {
             partition: name.partition,
             sync_is_due: AtomicBool::new(false),
             syncs,
+            maintenance: Mutex::new(()),
+            retired: AtomicBool::new(false),
+            uncleanable: AtomicBool::new(false),
             core: Mutex::new(Core { log: Some(log), replica, readers: Vec::new(), hosted: None, touched }),
         })
     }
@@ -413,8 +424,9 @@ impl Shard {
         }
     }
 
-    /// Retention, and the forgetting of producers that are silent.
+    /// Retention, and the forgetting of producers that are silent. A log that is being compacted is left for the next time.
     pub(crate) fn keep_house(&self, now: i64) -> Result<Option<DeletedFiles>, LogError> {
+        let Some(_alone) = self.maintain_alone() else { return Ok(None) };
         let mut core = self.core.lock();
         let high_watermark = core.replica.high_watermark();
         let Some(log) = core.log.as_mut() else { return Ok(None) };
@@ -422,6 +434,60 @@ impl Shard {
         let deleted = log.delete_old_segments(high_watermark, now);
         core.touched |= !matches!(deleted, Ok(None));
         deleted
+    }
+
+    /// Keeps everybody else from removing or replacing segments; none when somebody does already.
+    pub(crate) fn maintain_alone(&self) -> Option<MutexGuard<'_, ()>> {
+        self.maintenance.try_lock()
+    }
+
+    /// Whether `cleanup.policy` has `compact`.
+    pub(crate) fn is_compacted(&self) -> bool {
+        self.core.lock().log.as_ref().is_some_and(|log| log.config().compact)
+    }
+
+    /// What is dirty in a log that was compacted up to `checkpoint`, and whether it is to be compacted now. None when there is no
+    /// log, or one that takes nothing more.
+    pub(crate) fn cleanable(&self, checkpoint: Option<i64>, now: i64) -> Result<Option<(Cleanable, bool)>, LogError> {
+        let mut core = self.core.lock();
+        let high_watermark = core.replica.high_watermark();
+        let Some(log) = core.log.as_mut().filter(|log| !log.is_offline()) else { return Ok(None) };
+        let cleanable = log.cleanable(checkpoint, log.last_stable_offset(high_watermark), now)?;
+        Ok(Some((cleanable, cleanable.is_due(log.config()))))
+    }
+
+    /// Begins to compact; to be called by whoever [`Shard::maintain_alone`] let through.
+    pub(crate) fn begin_clean(&self, cleanable: &Cleanable, now: i64) -> Result<Option<CleanJob>, LogError> {
+        let mut core = self.core.lock();
+        core.log.as_mut().map(|log| log.begin_clean(cleanable, now)).transpose()
+    }
+
+    /// A cleaned segment takes the place of its sources.
+    pub(crate) fn swap_in(&self, group: CleanedGroup, now: i64) -> Result<DeletedFiles, CleanError> {
+        let mut core = self.core.lock();
+        match core.log.as_mut() {
+            Some(log) => log.swap_in(group, now),
+            None => {
+                drop(core);
+                group.discard();
+                Err(CleanError::Superseded)
+            }
+        }
+    }
+
+    /// Whether the topic is gone.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Whether a compaction failed.
+    pub(crate) fn is_uncleanable(&self) -> bool {
+        self.uncleanable.load(Ordering::Acquire)
+    }
+
+    /// A compaction failed: none is tried again.
+    pub(crate) fn set_uncleanable(&self) {
+        self.uncleanable.store(true, Ordering::Release);
     }
 
     /// (recovery point, high watermark, log start), for the checkpoints.
@@ -443,6 +509,7 @@ impl Shard {
 
     /// The topic is gone: whoever waits is told, and the log is handed out to be removed.
     pub(crate) fn retire(&self, now: i64) -> Option<Log> {
+        self.retired.store(true, Ordering::Release);
         let mut after = After::default();
         let log = {
             let mut core = self.core.lock();

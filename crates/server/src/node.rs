@@ -166,6 +166,9 @@ fn helpers(node: &Arc<Node>) -> Result<Vec<JoinHandle<()>>, StartError> {
     for number in 0..SYNC_THREADS {
         helpers.push(helper(format!("andiron-sync-{number}"), node, |node| node.run_syncs(&now_ms))?);
     }
+    for number in 0..node.cleaner_threads() {
+        helpers.push(helper(format!("andiron-cleaner-{number}"), node, |node| node.run_cleaner(&now_ms))?);
+    }
     helpers.push(helper("andiron-timer".to_owned(), node, |node| {
         while node.is_running() {
             let now = now_ms();

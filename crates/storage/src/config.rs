@@ -20,7 +20,7 @@ pub struct LogConfig {
     pub segment_bytes: u32,
     /// `segment.ms`
     pub segment_ms: i64,
-    /// `segment.jitter.ms`, already drawn for this segment.
+    /// `segment.jitter.ms`: each segment is rolled earlier by some number below it.
     pub segment_jitter_ms: i64,
     /// `segment.index.bytes`
     pub segment_index_bytes: u32,
@@ -46,6 +46,14 @@ pub struct LogConfig {
     pub retention_bytes: i64,
     /// `file.delete.delay.ms`
     pub file_delete_delay_ms: i64,
+    /// `delete.retention.ms`: how long compaction keeps tombstones and transaction markers that nothing needs any more
+    pub delete_retention_ms: i64,
+    /// `min.compaction.lag.ms`: younger records are not compacted
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`: older ones must be
+    pub max_compaction_lag_ms: i64,
+    /// `min.cleanable.dirty.ratio`, 0 to 1
+    pub min_cleanable_dirty_ratio: f64,
     /// `producer.id.expiration.ms`
     pub producer_id_expiration_ms: i64,
 }
@@ -68,7 +76,19 @@ impl Default for LogConfig {
             retention_ms: 7 * 24 * 3_600_000,
             retention_bytes: -1,
             file_delete_delay_ms: 60_000,
+            delete_retention_ms: 86_400_000,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            min_cleanable_dirty_ratio: 0.5,
             producer_id_expiration_ms: 86_400_000,
         }
+    }
+}
+
+impl LogConfig {
+    /// How long a segment takes records at most, in milliseconds: `segment.ms`, and in a compacted log not longer than
+    /// `max.compaction.lag.ms`, because an active segment is never compacted (KIP-354).
+    pub fn roll_ms(&self) -> i64 {
+        if self.compact { self.segment_ms.min(self.max_compaction_lag_ms) } else { self.segment_ms }
     }
 }

@@ -55,6 +55,8 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     fn file_size(&self, path: &Path) -> io::Result<u64>;
     /// Milliseconds since the epoch at which the file was last written.
     fn modified_ms(&self, path: &Path) -> io::Result<i64>;
+    /// Says that the file was last written then: compaction leaves the age of what it rewrites.
+    fn set_modified_ms(&self, path: &Path, ms: i64) -> io::Result<()>;
     /// Takes the lock file as Java's `FileChannel.tryLock` does (`fcntl` F_SETLK, exclusive); None when another process holds it.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>>;
 }

@@ -2,6 +2,7 @@
 //! producer state, leader epochs, and the files of a log directory. Synchronous; no clock (`now` comes in), no threads.
 
 mod checkpoint;
+pub mod cleaner;
 pub mod config;
 pub mod disk;
 mod index;
@@ -17,6 +18,7 @@ mod txn_index;
 pub mod types;
 mod validate;
 
+pub use cleaner::{CleanError, CleanJob, CleanStats, Cleanable, CleanedGroup, CleanerSettings};
 pub use config::{CompressionType, LogConfig};
 pub use disk::{DirEntry, DirLock, Disk, DiskFile, FileRange, OpenMode, RealDisk};
 pub use log::{Log, OpenLog, remove_deleted};

@@ -15,3 +15,7 @@ pub const PRODUCER_BATCHES_RETAINED: usize = 5;
 pub const MARKS_MAX: usize = 32;
 /// Bytes of a checkpoint or metadata text file that will be read.
 pub const TEXT_FILE_BYTES_MAX: u64 = 64 << 20;
+/// A cleaner tells of its progress, and may be stopped or slowed, every so many bytes.
+pub const CLEANER_PROGRESS_BYTES: u64 = 64 << 10;
+/// Records of a refused batch that are named one by one in the answer.
+pub const RECORD_ERRORS_MAX: usize = 10_000;

@@ -17,6 +17,7 @@ use crate::segment::Segment;
 use crate::types::{DeletedFiles, LogError, SyncTicket, TopicPartition};
 
 mod append;
+mod clean;
 mod maintain;
 mod open;
 mod read;
@@ -126,7 +127,9 @@ impl Log {
 
     /// Below this no transaction is open, given the high watermark.
     pub fn last_stable_offset(&self, high_watermark: i64) -> i64 {
-        self.producers.first_unstable_offset(high_watermark).map_or(high_watermark, |first| first.min(high_watermark))
+        // Retention does not wait for the end of a transaction.
+        let first = self.producers.first_unstable_offset(high_watermark);
+        first.map_or(high_watermark, |first| first.max(self.start).min(high_watermark))
     }
 
     /// The high watermark moved: transactions that ended below it need not be remembered.

@@ -19,6 +19,7 @@ const META_PROPERTIES: &str = "meta.properties";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+const CLEANED_OFFSETS: &str = "cleaner-offset-checkpoint";
 const LOG_STARTS: &str = "log-start-offset-checkpoint";
 
 /// `meta.properties` (version 1).
@@ -85,7 +86,12 @@ impl LogDir {
         let marker = path.join(CLEAN_SHUTDOWN);
         let clean = read_small(&*disk, &marker).map_err(at)?.map(|bytes| broker_epoch(&bytes));
         if clean.is_some() {
-            disk.remove_file(&marker).and_then(|()| disk.sync_dir(path)).map_err(at)?;
+            disk.remove_file(&marker).map_err(at)?;
+        }
+        // After a kill nobody knows which names the run before had made durable: its own, and those of partitions.
+        disk.sync_dir(path).map_err(at)?;
+        if let (None, Some(parent)) = (clean, path.parent().filter(|parent| !parent.as_os_str().is_empty())) {
+            disk.sync_dir(parent).map_err(at)?;
         }
         Ok(LogDir { disk, path: path.to_path_buf(), _lock: lock, clean })
     }
@@ -190,6 +196,16 @@ impl LogDir {
     /// Writes `log-start-offset-checkpoint`.
     pub fn write_log_start_offsets(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), LogDirError> {
         self.write_offsets(LOG_STARTS, offsets)
+    }
+
+    /// Reads `cleaner-offset-checkpoint`: up to where logs are compacted.
+    pub fn cleaner_offsets(&self) -> Result<BTreeMap<TopicPartition, i64>, LogDirError> {
+        self.read_offsets(CLEANED_OFFSETS)
+    }
+
+    /// Writes `cleaner-offset-checkpoint`.
+    pub fn write_cleaner_offsets(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), LogDirError> {
+        self.write_offsets(CLEANED_OFFSETS, offsets)
     }
 
     /// Writes `.kafka_cleanshutdown` with the broker's epoch; after everything else.

@@ -71,6 +71,11 @@ impl<'f> Scan<'f> {
         Scan { file, position, end, buffer: Vec::new(), start: 0, len: 0 }
     }
 
+    /// Where the next batch is looked for.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
     /// The next batch and its position; None at the end.
     pub fn next(&mut self) -> Result<Option<(u64, Batch<'_>)>, Stopped> {
         let left = self.end - self.position;

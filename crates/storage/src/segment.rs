@@ -1,5 +1,6 @@
 //! One segment: a stretch of the log in a file of its own, with its indexes. Files are opened when first used.
 
+use std::hash::{Hash, Hasher};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +16,10 @@ use crate::scan::find_header;
 pub(crate) const SUFFIXES: [&str; 4] = ["log", "index", "timeindex", "txnindex"];
 /// What a file is called from its removal until it is gone.
 pub(crate) const DELETED: &str = ".deleted";
+/// What the files of a segment are called while compaction writes them: of no account after a crash.
+pub(crate) const CLEANED: &str = ".cleaned";
+/// What they are called when they are whole and about to take the place of others: a start finishes that.
+pub(crate) const SWAP: &str = ".swap";
 
 /// The name of a segment's file.
 pub(crate) fn file_name(base: i64, suffix: &str) -> String {
@@ -49,6 +54,8 @@ const NOTHING: TimeEntry = TimeEntry { timestamp: NO_TIMESTAMP, relative_offset:
 pub(crate) struct Segment {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// What stands behind the names of its files: nothing, or [`CLEANED`], or [`SWAP`].
+    stage: &'static str,
     pub base: i64,
     /// Bytes of whole batches in the log file.
     pub size: u32,
@@ -62,6 +69,8 @@ pub(crate) struct Segment {
     first_timestamp: Option<i64>,
     /// When the segment was made (or opened), for one whose batches have no timestamp.
     created: i64,
+    /// `segment.jitter.ms`, drawn for this segment: it is rolled so much earlier.
+    jitter_ms: i64,
     /// Bytes of the log file that are durable.
     pub synced: u32,
     /// The names of its files are durable.
@@ -75,23 +84,52 @@ fn relative(base: i64, offset: i64) -> Option<u32> {
     offset.checked_sub(base).and_then(|d| i32::try_from(d).ok()).and_then(|d| u32::try_from(d).ok())
 }
 
+/// Some number below `config.segment_jitter_ms` (and `segment.ms`): logs that were begun together are so not rolled together.
+fn draw_jitter(dir: &Path, base: i64, config: &LogConfig, now: i64) -> i64 {
+    let below = config.segment_jitter_ms.min(config.segment_ms);
+    if below <= 0 {
+        return 0;
+    }
+    let mut hasher = std::hash::DefaultHasher::new();
+    (dir, base, now).hash(&mut hasher);
+    (hasher.finish() % below.unsigned_abs()) as i64
+}
+
 impl Segment {
     /// A new, empty segment; files of that name are emptied.
     pub fn create(disk: Arc<dyn Disk>, dir: &Path, base: i64, config: &LogConfig, now: i64) -> io::Result<Segment> {
-        let log = disk.open(&dir.join(file_name(base, "log")), OpenMode::Truncate)?;
         let mut segment = Segment::existing(disk, dir, base, 0, now);
-        segment.log = OnceLock::from(log);
-        segment.synced = 0;
-        segment.names_synced = false;
-        segment.new_indexes(config)?;
+        segment.jitter_ms = draw_jitter(dir, base, config, now);
+        segment.begin(config)?;
         Ok(segment)
     }
 
+    /// A new, empty segment for compaction to write, in files [`CLEANED`].
+    pub fn create_cleaned(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        base: i64,
+        config: &LogConfig,
+        now: i64,
+    ) -> io::Result<Segment> {
+        let mut segment = Segment::existing(disk, dir, base, 0, now);
+        segment.stage = CLEANED;
+        segment.begin(config)?;
+        Ok(segment)
+    }
+
+    fn begin(&mut self, config: &LogConfig) -> io::Result<()> {
+        self.log = OnceLock::from(self.disk.open(&self.path("log"), OpenMode::Truncate)?);
+        self.synced = 0;
+        self.names_synced = false;
+        self.new_indexes(config)
+    }
     /// A segment found on disk.
     pub fn existing(disk: Arc<dyn Disk>, dir: &Path, base: i64, size: u32, now: i64) -> Segment {
         Segment {
             disk,
             dir: dir.to_path_buf(),
+            stage: "",
             base,
             size,
             log: OnceLock::new(),
@@ -101,6 +139,7 @@ impl Segment {
             bytes_since_index: 0,
             first_timestamp: None,
             created: now,
+            jitter_ms: 0,
             synced: size,
             names_synced: true,
             indexes_synced: true,
@@ -108,7 +147,7 @@ impl Segment {
     }
 
     pub fn path(&self, suffix: &str) -> PathBuf {
-        self.dir.join(file_name(self.base, suffix))
+        self.dir.join(file_name(self.base, suffix) + self.stage)
     }
 
     pub fn log(&self) -> io::Result<&Arc<dyn DiskFile>> {
@@ -171,6 +210,7 @@ impl Segment {
 
     /// Makes ready for appends: index files extended; timestamps known.
     pub fn activate(&mut self, config: &LogConfig) -> io::Result<()> {
+        self.jitter_ms = draw_jitter(&self.dir, self.base, config, self.created);
         self.index()?;
         self.time()?;
         if let (Some(index), Some(time)) = (self.index.get_mut(), self.time.get_mut()) {
@@ -287,7 +327,7 @@ impl Segment {
         let index_max = config.segment_index_bytes as usize / OffsetEntry::BYTES;
         let time_max = (config.segment_index_bytes as usize / TimeEntry::BYTES).saturating_sub(1);
         Ok(full
-            || waited > config.segment_ms.saturating_sub(config.segment_jitter_ms)
+            || waited > config.roll_ms().saturating_sub(self.jitter_ms)
             || index >= index_max
             || time >= time_max
             || relative(self.base, last_offset).is_none())
@@ -344,7 +384,7 @@ impl Segment {
     }
 
     /// Where to begin looking for `offset`: the last index entry at or before it.
-    fn floor_position(&self, offset: i64) -> io::Result<u64> {
+    pub fn floor_position(&self, offset: i64) -> io::Result<u64> {
         let Some(target) = relative(self.base, offset) else {
             return Ok(if offset < self.base { 0 } else { self.index()?.last().map_or(0, |e| u64::from(e.position)) });
         };
@@ -441,6 +481,46 @@ impl Segment {
     /// Removes the files at once, the log first: a segment without its log is none.
     pub fn remove(&self) -> io::Result<()> {
         remove_files(&*self.disk, &self.dir, self.base)
+    }
+
+    /// Max timestamp of the first batch, if there is one and it was looked up ([`Segment::load_first_timestamp`]).
+    pub fn first_timestamp(&self) -> Option<i64> {
+        self.first_timestamp
+    }
+
+    /// Gives the files another stage, the log first: only when the last one has it the segment is whole in it.
+    pub fn restage(&mut self, stage: &'static str) -> io::Result<()> {
+        for suffix in SUFFIXES {
+            let from = self.path(suffix);
+            let to = self.dir.join(file_name(self.base, suffix) + stage);
+            match self.disk.rename(&from, &to) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound && suffix == "txnindex" => continue,
+                Err(e) => return Err(e),
+                Ok(()) => {}
+            }
+            let file = match suffix {
+                "log" => self.log.get(),
+                "index" => self.index.get().map(Index::file),
+                "timeindex" => self.time.get().map(Index::file),
+                _ => None,
+            };
+            if let Some(file) = file {
+                file.moved(&to);
+            }
+        }
+        self.stage = stage;
+        Ok(())
+    }
+
+    /// Removes the files of a segment that is not to be after all; what is gone already is no error.
+    pub fn discard(&self) -> io::Result<()> {
+        for suffix in SUFFIXES {
+            match self.disk.remove_file(&self.path(suffix)) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The directory was renamed.

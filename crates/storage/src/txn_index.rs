@@ -51,6 +51,14 @@ pub(crate) fn append(disk: &dyn Disk, path: &Path, aborted: &AbortedTransaction)
     Ok(file)
 }
 
+/// Writes a file of these entries and returns it, to be synced.
+pub(crate) fn write_all(disk: &dyn Disk, path: &Path, all: &[AbortedTransaction]) -> io::Result<Arc<dyn DiskFile>> {
+    let file = disk.open(path, OpenMode::Truncate)?;
+    let bytes: Vec<u8> = all.iter().flat_map(|aborted| aborted.to_bytes()).collect();
+    file.write_at(&[IoSlice::new(&bytes)], 0)?;
+    Ok(file)
+}
+
 /// All whole entries of the file; none when it does not exist.
 pub(crate) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<AbortedTransaction>> {
     let bytes = crate::disk::read_small(disk, path)?.unwrap_or_default();

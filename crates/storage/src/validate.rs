@@ -9,6 +9,7 @@ use andiron_protocol::compression::{Codec, CompressionError};
 use bytes::Bytes;
 
 use crate::config::{CompressionType, LogConfig};
+use crate::limits::RECORD_ERRORS_MAX;
 use crate::types::{AppendError, AppendOrigin, RecordError, TopicPartition};
 
 /// A batch that may be appended: its header to be patched, and its records as they came or anew.
@@ -129,13 +130,8 @@ fn check_one<'a>(
             facts.count
         )));
     }
-    if config.compact
-        && !attributes.is_control()
-        && let Some(index) = facts.first_without_key
-    {
-        let message = format!("Compacted topic cannot accept message without key in topic partition {partition}.");
-        let records = vec![RecordError { batch_index: index, message: message.clone() }];
-        return Err(AppendError::InvalidRecord { message: "One or more records have been rejected due to 1 record errors in total, and only showing the first three errors at most: ".to_owned() + &message, records });
+    if config.compact && !attributes.is_control() && facts.first_without_key.is_some() {
+        return Err(without_keys(batch, partition).unwrap_or_else(broken));
     }
     let target = match config.compression_type {
         CompressionType::Codec(target, level) if target != codec && !attributes.is_control() => Some((target, level)),
@@ -167,6 +163,30 @@ fn check_one<'a>(
         header.crc = crc_of(&header, batch.body());
     }
     Ok(Checked { header, body: Body::AsCame(batch.body()) })
+}
+
+/// Why a compacted log refuses a batch: every record without a key is named.
+fn without_keys(batch: &Batch<'_>, partition: &TopicPartition) -> Result<AppendError, BatchError> {
+    let message = format!("Compacted topic cannot accept message without key in topic partition {partition}");
+    let (mut scratch, mut count, mut records) = (Vec::new(), 0usize, Vec::new());
+    for (batch_index, record) in (0..).zip(batch.records(&mut scratch)?) {
+        if record?.key.is_none() {
+            count += 1;
+            if records.len() < RECORD_ERRORS_MAX {
+                records.push(RecordError { batch_index, message: message.clone() });
+            }
+        }
+    }
+    let first: Vec<String> = records
+        .iter()
+        .take(3)
+        .map(|e| format!("RecordError(batchIndex={}, message='{}')", e.batch_index, e.message))
+        .collect();
+    let message = format!(
+        "One or more records have been rejected due to {count} record errors in total, and only showing the first three errors at most: [{}]",
+        first.join(", ")
+    );
+    Ok(AppendError::InvalidRecord { message, records })
 }
 
 /// The checksum over a patched header and a body that stands elsewhere.

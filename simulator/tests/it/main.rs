@@ -1,4 +1,7 @@
 //! Stories in the made-up world.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cleaning;
+mod cleaning_arbitrary;
+mod cleaning_crash;
 mod storage_crash;

@@ -33,7 +33,7 @@ fn partition() -> TopicPartition {
 
 /// What ended a story early.
 #[derive(Debug)]
-struct Stop {
+pub(crate) struct Stop {
     error: Box<dyn std::error::Error>,
 }
 

@@ -246,6 +246,9 @@ fn append(call: &Call<'_>, delayed: &Arc<DelayedProduce>, entry: &TopicEntry, pl
                 && call.version >= 8
             {
                 answer.error_message = message.map(StrBytes::from_string);
+                if !records.is_empty() {
+                    answer.log_start_offset = shard.bounds().map_or(-1, |bounds| bounds.log_start);
+                }
                 answer.record_errors = records
                     .into_iter()
                     .map(|record| {

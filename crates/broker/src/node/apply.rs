@@ -245,6 +245,7 @@ impl Node {
                 tracing::error!(topic = %shard.topic, partition = shard.partition, %error, "cannot delete the log");
             }
         }
+        self.note_cleaned(shard, None);
         let mut house = self.house.lock();
         let name = TopicPartition::new(&shard.topic, shard.partition);
         house.homes.remove(&name);

@@ -107,21 +107,48 @@ impl Node {
 
     fn apply_retention(&self, now: i64) {
         let mut moved = false;
+        let cleaned_elsewhere = self.cleaner_threads() > 0;
         for shard in self.snapshot().shards() {
-            match shard.keep_house(now) {
-                Ok(None) => {}
-                Ok(Some(files)) => {
-                    moved = true;
-                    self.house.lock().deleted_files.push(files);
-                }
-                Err(error) => {
-                    tracing::error!(topic = %shard.topic, partition = shard.partition, %error, "retention failed");
-                }
+            // Compacted logs are the cleaner's, which never is at work on one while it does this.
+            if !(cleaned_elsewhere && shard.is_compacted()) {
+                moved |= self.apply_retention_to(shard, now);
             }
         }
         if moved {
             // What is deleted must stay deleted: the log start is known before the files go.
             self.write_log_starts();
+        }
+    }
+
+    /// Retention of one log; true when something went.
+    pub(crate) fn apply_retention_to(&self, shard: &Shard, now: i64) -> bool {
+        match shard.keep_house(now) {
+            Ok(None) => false,
+            Ok(Some(files)) => {
+                self.remove_files_later(files);
+                true
+            }
+            Err(error) => {
+                tracing::error!(topic = %shard.topic, partition = shard.partition, %error, "retention failed");
+                false
+            }
+        }
+    }
+
+    /// The files are removed when their delay is over.
+    pub(crate) fn remove_files_later(&self, files: DeletedFiles) {
+        self.house.lock().deleted_files.push(files);
+    }
+
+    /// Which log directory a partition lives in.
+    pub(crate) fn home_of(&self, partition: &TopicPartition) -> Option<usize> {
+        self.house.lock().homes.get(partition).copied()
+    }
+
+    /// Writes `cleaner-offset-checkpoint` of a log directory.
+    pub(crate) fn write_cleaner_offsets(&self, dir: usize, offsets: &BTreeMap<TopicPartition, i64>) {
+        if let Some(dir) = self.dirs.get(dir) {
+            warn(dir.write_cleaner_offsets(offsets), "cleaner-offset-checkpoint");
         }
     }
 
@@ -174,7 +201,7 @@ impl Node {
         self.write_log_starts();
     }
 
-    fn write_log_starts(&self) {
+    pub(crate) fn write_log_starts(&self) {
         for (dir, mut offsets) in self.dirs.iter().zip(self.by_dir(|(_, _, start)| start, false)) {
             offsets.retain(|_, start| *start > 0);
             warn(dir.write_log_start_offsets(&offsets), "log-start-offset-checkpoint");

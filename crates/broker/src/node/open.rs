@@ -24,6 +24,7 @@ use andiron_storage::{AppendOrigin, Disk, LogDir, LogDirError, LogError, MetaPro
 use super::apply::Checkpoints;
 use super::house::House;
 use super::{Alarm, Node, ProducerIds};
+use crate::cleaner::Cleaners;
 use crate::config::BrokerConfig;
 use crate::fetch_session::FetchSessions;
 use crate::groups::Coordinators;
@@ -133,6 +134,7 @@ impl Node {
         let metadata = metadata_log::open(&config, &metadata_dir, &identity.cluster_id, &syncs, now)?;
         let mut house = house(&dirs, &metadata.shard.topic)?;
         house.begin(&config, metadata.snapshot_end, now);
+        let cleaned = dirs.iter().map(|dir| dir.cleaner_offsets()).collect::<Result<Vec<_>, _>>()?;
         let empty =
             Snapshot { image: Image::new(&identity.cluster_id), topics: Default::default(), by_id: Default::default() };
         let seed = Uuid::new_v4().as_u128() as i32;
@@ -158,6 +160,7 @@ impl Node {
             stopped: Mutex::new(false),
             stopping: Condvar::new(),
             house: Mutex::new(house),
+            cleaners: Cleaners::new(cleaned),
             config,
         });
         node.set_strays_aside(metadata.controller.image());

@@ -64,6 +64,7 @@ pub struct BatchBuilder {
     base_timestamp: i64,
     max_timestamp: i64,
     last_offset_delta: i32,
+    delete_horizon: Option<i64>,
 }
 
 impl BatchBuilder {
@@ -76,6 +77,7 @@ impl BatchBuilder {
             base_timestamp: NO_TIMESTAMP,
             max_timestamp: NO_TIMESTAMP,
             last_offset_delta: -1,
+            delete_horizon: None,
         }
     }
 
@@ -106,7 +108,7 @@ impl BatchBuilder {
         H::IntoIter: ExactSizeIterator + Clone,
     {
         if self.count == 0 {
-            self.base_timestamp = timestamp;
+            self.base_timestamp = self.delete_horizon.unwrap_or(timestamp);
         }
         let headers = headers.into_iter();
         let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp);
@@ -153,6 +155,12 @@ impl BatchBuilder {
         self.last_offset_delta = offset_delta;
     }
 
+    /// From when on tombstones and markers of the batch may be removed: stands where the base timestamp does (KIP-534), so it is
+    /// to be set before the first record.
+    pub fn set_delete_horizon(&mut self, horizon: i64) {
+        self.delete_horizon = Some(horizon);
+    }
+
     /// Seals the batch and empties the builder, whose buffer is kept for the next.
     pub fn build(&mut self) -> Result<Bytes, BatchError> {
         let mut out = Vec::new();
@@ -182,7 +190,8 @@ impl BatchBuilder {
                 .with_codec(o.codec)
                 .with_timestamp_type(o.timestamp_type)
                 .with_transactional(o.transactional)
-                .with_control(o.control),
+                .with_control(o.control)
+                .with_delete_horizon(self.delete_horizon.is_some()),
             last_offset_delta: self.last_offset_delta.max(0),
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
@@ -209,6 +218,7 @@ impl BatchBuilder {
         self.base_timestamp = NO_TIMESTAMP;
         self.max_timestamp = NO_TIMESTAMP;
         self.last_offset_delta = -1;
+        self.delete_horizon = None;
     }
 
     /// Upper bound of the bytes a record would add.

@@ -79,6 +79,11 @@ impl Attributes {
         self.with(Self::CONTROL, on)
     }
 
+    /// These bits with the delete horizon bit set or cleared.
+    pub fn with_delete_horizon(self, on: bool) -> Self {
+        self.with(Self::DELETE_HORIZON, on)
+    }
+
     fn with(self, bit: i16, on: bool) -> Self {
         Attributes(if on { self.0 | bit } else { self.0 & !bit })
     }
@@ -189,6 +194,11 @@ impl BatchHeader {
     /// Whether an idempotent producer sent it.
     pub fn has_producer_id(&self) -> bool {
         self.producer_id > super::NO_PRODUCER_ID
+    }
+
+    /// From when on compaction may remove the tombstones and markers in the batch, in milliseconds, if that was set (KIP-534).
+    pub fn delete_horizon(&self) -> Option<i64> {
+        self.attributes.has_delete_horizon().then_some(self.base_timestamp)
     }
 
     /// Sequence number of the last record; numbers wrap from 2^31-1 to 0.

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
@@ -261,6 +261,11 @@ impl Disk for RealDisk {
     fn modified_ms(&self, path: &Path) -> io::Result<i64> {
         let modified = std::fs::metadata(path)?.modified()?;
         Ok(modified.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis().min(i64::MAX as u128) as i64))
+    }
+
+    fn set_modified_ms(&self, path: &Path, ms: i64) -> io::Result<()> {
+        let modified = UNIX_EPOCH + Duration::from_millis(ms.max(0).unsigned_abs());
+        OpenOptions::new().write(true).open(path)?.set_modified(modified)
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Log;
 use crate::producer_state::snapshot;
-use crate::segment::{DELETED, Segment};
+use crate::segment::Segment;
 use crate::types::{DeletedFiles, LogError, unless_gone};
 
 /// A file name may have so many bytes.
@@ -23,6 +23,14 @@ impl Log {
         }
         let trimmed = active.deactivate();
         self.fail("rolling", trimmed)?;
+        if self.config.compact {
+            // A crash may take the end of a segment and leave the next one. Elsewhere the hole between them shows it; here holes are
+            // what compaction leaves.
+            let active = self.active_mut();
+            let synced = active.log().and_then(|log| log.sync_data());
+            active.synced = active.size;
+            self.fail("rolling", synced)?;
+        }
         self.producers.map_end_offset = end;
         self.take_snapshot()?;
         let created = Segment::create(self.disk.clone(), &self.dir, end, &self.config, now);
@@ -183,14 +191,8 @@ impl Log {
             self.fail("deleting a segment", marked)?;
             bases.push(segment.base);
         }
-        for base in bases.into_iter().filter(|base| self.snapshots.contains(base)).collect::<Vec<_>>() {
-            let from = snapshot::path(&self.dir, base);
-            let mut to = from.clone().into_os_string();
-            to.push(DELETED);
-            let renamed = self.disk.rename(&from, to.as_ref());
-            self.fail("deleting a snapshot", renamed)?;
-            self.snapshots.remove(&base);
-            paths.push(PathBuf::from(to));
+        for base in bases {
+            self.mark_snapshot_deleted(base, &mut paths)?;
         }
         let first = self.segments[0].base;
         self.marks.retain(|(_, segment, _)| *segment >= first);

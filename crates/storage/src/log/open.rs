@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -13,7 +13,7 @@ use crate::config::LogConfig;
 use crate::disk::{Disk, OpenMode, read_small};
 use crate::leader_epoch::LeaderEpochs;
 use crate::producer_state::ProducerState;
-use crate::segment::{DELETED, Segment, parse_file_name, remove_files};
+use crate::segment::{CLEANED, DELETED, SWAP, Segment, parse_file_name, remove_files};
 use crate::types::{LogError, Recovered, TopicPartition};
 
 const PARTITION_METADATA: &str = "partition.metadata";
@@ -175,27 +175,36 @@ fn parse_partition_metadata(text: &str) -> Option<Uuid> {
 }
 
 /// Lists the directory, removes what earlier runs left behind, finishes a compaction that was cut off.
-fn take_stock(disk: &dyn Disk, dir: &std::path::Path) -> io::Result<Found> {
+fn take_stock(disk: &dyn Disk, dir: &Path) -> io::Result<Found> {
     let mut found = Found::default();
     let mut others = Vec::new();
-    let mut swaps = Vec::new();
+    let (mut swaps, mut cleaned) = (Vec::new(), Vec::new());
     for entry in disk.list(dir)?.into_iter().filter(|e| !e.is_dir) {
         let name = entry.name.as_str();
-        if name.ends_with(DELETED) || name.ends_with(".cleaned") || name.ends_with(".tmp") {
+        if name.ends_with(DELETED) || name.ends_with(".tmp") {
             disk.remove_file(&dir.join(name))?;
             continue;
         }
         match parse_file_name(name) {
+            Some((base, suffix)) if suffix.ends_with(CLEANED) => cleaned.push((base, entry.name)),
+            Some((base, suffix)) if suffix.ends_with(SWAP) => swaps.push((base, entry.name)),
             Some((base, "log")) => _ = found.logs.insert(base, disk.file_size(&dir.join(name))?),
             Some((base, "snapshot")) => _ = found.snapshots.insert(base),
             Some((base, "index" | "timeindex" | "txnindex")) => others.push((base, entry.name.clone())),
-            Some((_, suffix)) if suffix.ends_with(".swap") => swaps.push(entry.name.clone()),
             _ => {}
         }
     }
+    // A segment some of whose files are not even called `.swap` yet has replaced nothing: what it was made of is there. (Kafka
+    // splits segments by the same renames; of those, swaps behind the first `.cleaned` are not whole.)
+    let unfinished = cleaned.iter().map(|(base, _)| *base).min();
+    let (invalid, swaps): (Vec<_>, Vec<_>) =
+        swaps.into_iter().partition(|(base, _)| unfinished.is_some_and(|from| *base >= from));
+    // The `.cleaned` ones go last: they are what says that the swaps are not valid.
+    for (_, name) in invalid.into_iter().chain(cleaned) {
+        disk.remove_file(&dir.join(name))?;
+    }
     if !swaps.is_empty() {
-        finish_swap(disk, dir, &swaps, &mut found)?;
-        others.clear();
+        finish_swap(disk, dir, &swaps, &mut found, &mut others)?;
     }
     // An index without its log is what a removal cut off left.
     for (_, name) in others.into_iter().filter(|(base, _)| !found.logs.contains_key(base)) {
@@ -204,27 +213,43 @@ fn take_stock(disk: &dyn Disk, dir: &std::path::Path) -> io::Result<Found> {
     Ok(found)
 }
 
-/// Compaction had replaced segments by `.swap` files when it was cut off: they take their names, and what they replace goes.
-fn finish_swap(disk: &dyn Disk, dir: &std::path::Path, swaps: &[String], found: &mut Found) -> io::Result<()> {
-    for name in swaps.iter().filter(|n| n.ends_with(".log.swap")) {
-        let Some((base, _)) = parse_file_name(name) else { continue };
+/// Compaction had replaced segments by `.swap` files when it was cut off: they take their names, and what they replace goes
+/// (LogLoader.load): everything from the first offset of a swapped log to the last of one.
+fn finish_swap(
+    disk: &dyn Disk,
+    dir: &Path,
+    swaps: &[(i64, String)],
+    found: &mut Found,
+    others: &mut Vec<(i64, String)>,
+) -> io::Result<()> {
+    let mut logs = Vec::new();
+    let (mut first, mut end) = (i64::MAX, i64::MIN);
+    for (base, name) in swaps.iter().filter(|(_, name)| name.ends_with(".log.swap")) {
         let path = dir.join(name);
         let size = disk.file_size(&path)?;
         let file = disk.open(&path, OpenMode::Read)?;
-        let mut next = base;
+        // A segment of which nothing is left takes the place of the one with its name.
+        let mut next = base.saturating_add(1);
         crate::scan::find_header(&*file, 0, size, |h, _| {
-            next = h.next_offset();
+            next = next.max(h.next_offset());
             false
         })?;
-        let replaced: Vec<i64> = found.logs.range(base..next.max(base.saturating_add(1))).map(|(b, _)| *b).collect();
-        for old in replaced {
-            remove_files(disk, dir, old)?;
-            found.logs.remove(&old);
-        }
-        found.logs.insert(base, size);
+        (first, end) = (first.min(*base), end.max(next));
+        logs.push((*base, size));
     }
-    for name in swaps {
-        if let Some(to) = name.strip_suffix(".swap") {
+    let replaced: Vec<i64> = found.logs.range(first.min(end)..end).map(|(base, _)| *base).collect();
+    for old in replaced {
+        remove_files(disk, dir, old)?;
+        found.logs.remove(&old);
+        others.retain(|(base, _)| *base != old);
+    }
+    // Of some the log was gone already: an index of theirs must not stand beside the new one.
+    for (_, name) in others.extract_if(.., |(base, _)| (first..end).contains(base)) {
+        disk.remove_file(&dir.join(name))?;
+    }
+    found.logs.extend(logs);
+    for (_, name) in swaps {
+        if let Some(to) = name.strip_suffix(SWAP) {
             disk.rename(&dir.join(name), &dir.join(to))?;
         }
     }

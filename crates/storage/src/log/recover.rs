@@ -164,7 +164,8 @@ impl Log {
                 Ok(None) | Err(Stopped::Torn) => return Ok(()),
                 Err(Stopped::Io(source)) => return self.fail("reading", Err(source)),
             };
-            if !batch.header.has_producer_id() || batch.header.base_offset < from {
+            // The batch that holds the log's start begins before it, and the transaction it is in is as open or aborted as any.
+            if !batch.header.has_producer_id() {
                 continue;
             }
             if !batch.header.attributes.is_control() {

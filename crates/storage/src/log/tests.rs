@@ -197,12 +197,12 @@ fn a_compaction_cut_off_is_finished() {
     merged.extend(std::fs::read(name(second, "log")).unwrap());
     std::fs::write(name(0, "log.swap"), merged).unwrap();
     std::fs::write(name(0, "index.swap"), b"").unwrap();
-    std::fs::write(name(0, "timeindex.cleaned"), b"").unwrap();
+    std::fs::write(name(0, "timeindex.swap"), b"").unwrap();
     let (log, _) = place.open(small(), false, 600);
     assert_eq!(log.segments[0].base, 0);
     assert!(log.segments[1].base > second);
     expect_records(&log, 0, 600);
-    assert!(!name(second, "log").exists() && !name(0, "log.swap").exists() && !name(0, "timeindex.cleaned").exists());
+    assert!(!name(second, "log").exists() && !name(0, "log.swap").exists() && !name(0, "timeindex.swap").exists());
 }
 
 #[test]
@@ -262,7 +262,11 @@ fn refusals_say_what_is_wrong_and_append_nothing() {
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("crc", bad_crc, "Record is corrupt"),
         ("size", batch(0, 60).to_vec(), "exceeds the maximum configured value of 900"),
-        ("key", keyless.to_vec(), "Compacted topic cannot accept message without key in topic partition t-0."),
+        (
+            "key",
+            keyless.to_vec(),
+            "due to 1 record errors in total, and only showing the first three errors at most: [RecordError(batchIndex=0, message='Compacted topic cannot accept message without key in topic partition t-0')]",
+        ),
         ("time", future.to_vec(), "is out of range. The timestamp should be within ["),
         ("torn", torn, "cut short"),
         ("empty", vec![], "at least one record batch"),
