@@ -14,6 +14,7 @@ from server import Andiron  # noqa: E402
 def pytest_configure(config):
     config.addinivalue_line("markers", "kafka: judged by a Kafka client or tool")
     config.addinivalue_line("markers", "spark: judged by PySpark")
+    config.addinivalue_line("markers", "wide: beside Apache Kafka at length; run by `cargo xtask judges --wide`")
 
 
 @pytest.fixture(scope="session")

@@ -176,6 +176,7 @@ def test_a_record_without_key_is_refused(quick):
     assert told[2] is None, told
 
 
+@pytest.mark.wide
 def test_apache_kafka_finds_cleaned_segments_valid_and_goes_on(quick, kafka, tmp_path):
     create(quick.bootstrap, "users", **COMPACTED)
     want = fill(quick.bootstrap, "users")
@@ -208,6 +209,7 @@ def test_apache_kafka_finds_cleaned_segments_valid_and_goes_on(quick, kafka, tmp
     assert not complaints, "\n".join(complaints[:20])
 
 
+@pytest.mark.wide
 def test_a_folder_that_apache_kafka_compacted_opens_here_and_is_compacted_on(kafka, start):
     kafka.start()
     create(kafka.bootstrap, "users", **COMPACTED)
@@ -226,6 +228,7 @@ def test_a_folder_that_apache_kafka_compacted_opens_here_and_is_compacted_on(kaf
     assert "cannot be compacted" not in andiron.said() and "checkpoint is no offset" not in andiron.said()
 
 
+@pytest.mark.wide
 def test_transactions_that_apache_kafka_wrote_are_compacted_here_and_read_there(java, start, tmp_path):
     """Aborted records go, committed ones stay by the same rule as all, and both brokers show the same."""
     kafka = ApacheKafka(tmp_path / "data", overrides={**QUICK, "log.cleaner.backoff.ms": 3_600_000})

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pairs import Pairs
 from peers import ApacheKafka, Missing, jars, tool_command
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.wide]
 FORMATTERS = "org.apache.kafka.tools.consumer."
 SERDES = "org.apache.kafka.common.serialization."
 

@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 from peers import HERE, ApacheKafka, Missing, jars
 from server import Andiron
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.wide]
 
 TOOLS = {
     "acls": "org.apache.kafka.tools.AclCommand", "apis": "org.apache.kafka.tools.BrokerApiVersionsCommand",

@@ -31,7 +31,7 @@ def broker(request, binary, tmp_path):
     server.stop()
 
 
-@pytest.mark.parametrize("broker", ["andiron", "apache-kafka"], indirect=True)
+@pytest.mark.parametrize("broker", ["andiron", pytest.param("apache-kafka", marks=pytest.mark.wide)], indirect=True)
 def test_our_client(broker, tmp_path):
     asked, done = tmp_path / "asked", tmp_path / "done"
     os.mkfifo(asked)
@@ -49,6 +49,7 @@ def test_our_client(broker, tmp_path):
     run_cases(broker, *skipped, restart=f"echo now > {asked}; cat {done}")
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("broker", ["apache-kafka"], indirect=True)
 def test_our_transactions_of_the_first_version(broker):
     """A cluster that was not told to have KIP-890 yet: partitions are added before they are written to."""

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pairs import Pairs
 from peers import ApacheKafka, Missing, jars
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.wide]
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 CLUSTER = "AjtJUBfaRYS1fqhWubkuTg"
 

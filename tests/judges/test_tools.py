@@ -19,7 +19,7 @@ from peers import ApacheKafka, Missing, jars, tool_command
 from server import Andiron
 from tools_table import CLASSES, TABLES
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.wide]
 COUNTS = collections.Counter()
 
 

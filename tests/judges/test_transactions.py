@@ -311,6 +311,7 @@ def left_in_all_states(bootstrap, prefix):
     return producer
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_folder_with_transactions_goes_there_and_back(java, start, tmp_path, killed):
     kafka = ApacheKafka(tmp_path / "data")

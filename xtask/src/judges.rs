@@ -8,17 +8,19 @@ use anyhow::bail;
 /// (environment, what it judges, which cases).
 const RUNS: [(&str, &str); 2] = [("spark-3.5", "kafka or spark"), ("spark-4", "spark")];
 
-/// Builds the binary and runs every judge; `only` is handed to pytest's `-k`.
-pub fn judges(only: Option<&str>, release: bool) -> anyhow::Result<()> {
+/// Builds the binary and runs every judge; `only` is handed to pytest's `-k`. With `wide` those too that compare at length
+/// with Apache Kafka: hundreds of its tools' runs, a second and more each.
+pub fn judges(only: Option<&str>, release: bool, wide: bool) -> anyhow::Result<()> {
     let binary = crate::python::andiron(release)?;
     let client_tests = crate::python::client_tests()?;
     let cases = crate::tidy::root()?.join("tests/judges");
     let mut failed = Vec::new();
     for (environment, marks) in RUNS {
         let python = crate::python::environment(environment)?;
+        let marks = if wide { marks.to_owned() } else { format!("({marks}) and not wide") };
         println!("== judges of {environment}: {marks}");
         let mut pytest = Command::new(&python);
-        pytest.args(["-m", "pytest", "-q", "-rs", "--durations=5", "-p", "no:cacheprovider", "-m", marks]).arg(&cases);
+        pytest.args(["-m", "pytest", "-q", "-rs", "--durations=5", "-p", "no:cacheprovider", "-m", &marks]).arg(&cases);
         if let Some(only) = only {
             pytest.args(["-k", only]);
         }

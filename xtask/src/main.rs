@@ -39,6 +39,9 @@ enum Command {
         /// Judge the release build
         #[arg(long)]
         release: bool,
+        /// Also the long comparisons with Apache Kafka's own tools and brokers
+        #[arg(long)]
+        wide: bool,
     },
     /// `make test`: set-up, verify, judges
     Test,
@@ -63,11 +66,11 @@ fn main() -> anyhow::Result<()> {
         Command::Verify { broker } => verify::verify(broker),
         Command::Fix => verify::fix(),
         Command::Tidy => tidy::run(),
-        Command::Judges { only, release } => judges::judges(only.as_deref(), release),
+        Command::Judges { only, release, wide } => judges::judges(only.as_deref(), release, wide),
         Command::Test => {
             setup::protoc()?;
             verify::verify(false)?;
-            judges::judges(None, false)
+            judges::judges(None, false, false)
         }
         Command::Demo { rest } => judges::demo(&rest),
         Command::Bench { what } => bench::run(what),
