@@ -1,6 +1,6 @@
 //! The group coordinators of this node: one machine for each partition of `__consumer_offsets`, found by the group's name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -9,6 +9,7 @@ use andiron_coordinator::routing::partition_for;
 use andiron_coordinator::{
     Call as GroupCall, GroupConfig, GroupCoordinator, Record, Request, RequestContext, Response,
 };
+use andiron_metadata::image::Image;
 use andiron_protocol::batch::Batches;
 use andiron_protocol::{ErrorCode, Uuid};
 use andiron_replication::machine::{Harness, StateMachine};
@@ -52,8 +53,9 @@ impl Coordinator {
 
 impl Coordinators {
     /// The coordinator of a partition begins, with what its log says.
-    pub(crate) fn begin(&self, shard: &Arc<Shard>, config: GroupConfig, now: i64) -> Result<(), String> {
+    pub(crate) fn begin(&self, shard: &Arc<Shard>, config: GroupConfig, image: &Image, now: i64) -> Result<(), String> {
         let (mut machine, end) = replayed(shard, config)?;
+        machine.set_image(image.clone(), &BTreeSet::new(), false);
         let loaded = machine.loaded(now);
         let host = Host::new(Arc::clone(shard), Harness::new(machine, end), AppendOrigin::Coordinator, encode, None);
         host.decide(now, |_| loaded);
@@ -85,6 +87,15 @@ impl Coordinators {
             self.by_partition.read().values().filter(|c| c.0.next_deadline() <= now).cloned().collect();
         for coordinator in due {
             coordinator.0.deadline(now);
+        }
+    }
+
+    /// Every coordinator learns of the topics as they are now; `changed` came, went or changed since the last time, and
+    /// `grown` says whether any came.
+    pub(crate) fn image_changed(&self, image: &Image, changed: &BTreeSet<&str>, grown: bool) {
+        let all: Vec<Coordinator> = self.by_partition.read().values().cloned().collect();
+        for coordinator in all {
+            coordinator.0.tell_machine(|machine| machine.set_image(image.clone(), changed, grown));
         }
     }
 

@@ -112,6 +112,11 @@ where
         self.finish(harness, now, outcome);
     }
 
+    /// Tells the machine something that decides nothing.
+    pub(crate) fn tell_machine(&self, tell: impl FnOnce(&mut M)) {
+        tell(self.harness.lock().latest_mut());
+    }
+
     fn append(&self, now: i64, records: &[M::Record]) -> Result<i64, ErrorCode> {
         let mut builder = BatchBuilder::new(BatchOptions::default());
         for record in records {

@@ -274,9 +274,7 @@ pub enum ConsumerGroupError {
         known: i32,
     },
     /// The log has a state of the member that is not known.
-    #[error(
-        "The consumer group member is in a unknown state. The member must abandon all its partitions and rejoin."
-    )]
+    #[error("The consumer group member is in a unknown state. The member must abandon all its partitions and rejoin.")]
     UnknownState,
     /// `group.consumer.max.size`.
     #[error("The consumer group has reached its maximum capacity of {0} members.")]

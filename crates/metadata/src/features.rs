@@ -52,7 +52,8 @@ pub fn to_register() -> Vec<SupportedFeature> {
     features.collect()
 }
 
-/// The levels with which a new folder begins: metadata.version of Kafka 4.3, and all else at 0 until it works here.
+/// The levels with which a new folder begins: those that Kafka 4.3 formats one with, and 0 for what does not work here yet.
 pub fn fresh() -> Vec<Record> {
-    vec![FeatureLevelRecord { name: METADATA_VERSION.into(), feature_level: METADATA_VERSION_4_3 }.into()]
+    let level = |name: &str, feature_level| FeatureLevelRecord { name: name.into(), feature_level }.into();
+    vec![level(METADATA_VERSION, METADATA_VERSION_4_3), level(GROUP_VERSION, 1)]
 }

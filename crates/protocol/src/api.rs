@@ -3,11 +3,12 @@
 
 use crate::kafka::protocol::{Message, Request};
 use crate::messages::{
-    AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
-    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
-    DescribeTopicPartitionsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, SyncGroupRequest,
+    AlterConfigsRequest, ApiKey, ApiVersionsRequest, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeTopicPartitionsRequest,
+    FetchRequest, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+    OffsetDeleteRequest, OffsetFetchRequest, ProduceRequest, SyncGroupRequest,
 };
 
 /// An API and the versions of it that are offered.
@@ -68,7 +69,10 @@ pub const BROKER: &[Offered] = &[
     Offered::of::<CreatePartitionsRequest>(ApiKey::CreatePartitions),
     Offered::of::<DeleteGroupsRequest>(ApiKey::DeleteGroups),
     Offered::of::<IncrementalAlterConfigsRequest>(ApiKey::IncrementalAlterConfigs),
+    Offered::of::<OffsetDeleteRequest>(ApiKey::OffsetDelete),
     Offered::of::<DescribeClusterRequest>(ApiKey::DescribeCluster),
+    Offered::of::<ConsumerGroupHeartbeatRequest>(ApiKey::ConsumerGroupHeartbeat),
+    Offered::of::<ConsumerGroupDescribeRequest>(ApiKey::ConsumerGroupDescribe),
     Offered::of::<DescribeTopicPartitionsRequest>(ApiKey::DescribeTopicPartitions),
 ];
 

@@ -2,7 +2,7 @@
 //! lead, takes over settings, retires what is deleted. Only then is the image shown to handlers, so that whoever is told of
 //! a topic finds it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +29,22 @@ pub(super) struct Checkpoints {
     pub(super) clean: bool,
 }
 
+/// The topics that came, went or changed between two images, and whether any came.
+fn changed_topics<'a>(before: &'a Image, after: &'a Image) -> (BTreeSet<&'a str>, bool) {
+    let mut changed = BTreeSet::new();
+    let mut grown = false;
+    for topic in after.topics() {
+        let known = before.topic_by_id(topic.id);
+        grown |= known.is_none();
+        if known.is_none_or(|known| !Arc::ptr_eq(known, topic)) {
+            changed.insert(&*topic.name);
+        }
+    }
+    let gone = before.topics().filter(|topic| after.topic_by_id(topic.id).is_none());
+    changed.extend(gone.map(|topic| &*topic.name));
+    (changed, grown)
+}
+
 impl Node {
     /// Takes over an image.
     pub(super) fn apply(&self, image: &Image, now: i64) {
@@ -50,8 +66,10 @@ impl Node {
         let gone: Vec<Arc<TopicEntry>> =
             before.topics.values().filter(|entry| !by_id.contains_key(&entry.id)).cloned().collect();
         self.snapshot.store(Arc::new(Snapshot { image: image.clone(), topics, by_id }));
+        let (changed, grown) = changed_topics(&before.image, image);
+        self.coordinators.image_changed(image, &changed, grown);
         for shard in coordinators {
-            if let Err(error) = self.coordinators.begin(&shard, self.config.group_config(), now) {
+            if let Err(error) = self.coordinators.begin(&shard, self.config.group_config(), image, now) {
                 tracing::error!(partition = shard.partition, error, "cannot load the offsets of groups");
             }
         }

@@ -1,4 +1,5 @@
 //! The assignors against what Apache Kafka's gave to the same members.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! The order of Java's maps, as Java itself prints it.
+
 use super::{Hashed, copied, grown, sort};
 use uuid::Uuid;
 

@@ -39,12 +39,8 @@ impl Group {
             (*topic, partitions.keys().map(|partition| (*partition, 0)).collect())
         };
         let kept: Held = member.assigned.iter().map(reset).collect();
-        let gone = Member {
-            epoch: LEAVING_FOR_A_WHILE,
-            assigned: Arc::new(kept),
-            revoking: Arc::default(),
-            ..member.clone()
-        };
+        let gone =
+            Member { epoch: LEAVING_FOR_A_WHILE, assigned: Arc::new(kept), revoking: Arc::default(), ..member.clone() };
         scene.records.push(gone.current_record(&self.id));
     }
 

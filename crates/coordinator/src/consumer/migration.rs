@@ -152,7 +152,9 @@ impl Group {
                 client_host: member.client_host.clone(),
                 session_timeout_ms: classic.session_timeout_ms,
                 rebalance_timeout_ms: member.rebalance_timeout_ms,
-                protocols: protocols.map(|protocol| (protocol.name.as_str().into(), protocol.metadata.clone())).collect(),
+                protocols: protocols
+                    .map(|protocol| (protocol.name.as_str().into(), protocol.metadata.clone()))
+                    .collect(),
                 assignment: said(listed, member.classic_metadata(), scene.topics),
                 is_new: false,
                 joining: None,

@@ -103,8 +103,7 @@ impl Subscriptions {
         match self.patterns.values().next() {
             None => self.topics.values().all(|asked| asked.by_name == self.members),
             Some(count) => {
-                *count == self.members
-                    && self.topics.values().all(|asked| asked.by_pattern == 1 && asked.by_name == 0)
+                *count == self.members && self.topics.values().all(|asked| asked.by_pattern == 1 && asked.by_name == 0)
             }
         }
     }
@@ -234,7 +233,8 @@ impl Group {
         }
         for (pattern, resolved) in &self.patterns {
             // A pattern counts while it is in the log; it goes with the last member that has it.
-            let goes = without.iter().any(|gone| gone.pattern() == Some(pattern)) && !found.patterns.contains_key(pattern);
+            let goes =
+                without.iter().any(|gone| gone.pattern() == Some(pattern)) && !found.patterns.contains_key(pattern);
             for topic in resolved.topics.iter().filter(|_| !goes) {
                 found.topics.entry(topic.clone()).or_default().by_pattern += 1;
             }

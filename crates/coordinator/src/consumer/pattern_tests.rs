@@ -1,3 +1,6 @@
+//! Patterns as members write them.
+#![allow(clippy::unwrap_used)]
+
 use super::{compile, unquoted};
 
 #[test]

@@ -138,8 +138,7 @@ impl Step<'_, '_> {
         let none = (BTreeSet::new(), BTreeMap::new());
         let (mut kept, mut revoking, mut gained) = (Held::new(), Held::new(), Vec::new());
         let mut unreleased = false;
-        let topics: BTreeSet<Uuid> =
-            self.goal.target.keys().chain(self.member.assigned.keys()).copied().collect();
+        let topics: BTreeSet<Uuid> = self.goal.target.keys().chain(self.member.assigned.keys()).copied().collect();
         for topic in topics {
             let target = self.goal.target.get(&topic).filter(|_| subscribed.contains(&topic)).unwrap_or(&none.0);
             let has = self.member.assigned.get(&topic).unwrap_or(&none.1);

@@ -10,11 +10,11 @@ use super::java_order::{self, Hashed};
 use super::member::{Assignment, Member, change};
 use super::{Group, Scene};
 use crate::error::ConsumerGroupError;
+use crate::record::Record;
 use crate::record::consumer::{
     ConsumerGroupTargetAssignmentMemberTopicPartition, ConsumerGroupTargetAssignmentMemberValue,
     ConsumerGroupTargetAssignmentMetadataValue,
 };
-use crate::record::Record;
 use crate::record::membership::Change;
 
 impl Group {

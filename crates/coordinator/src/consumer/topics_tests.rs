@@ -1,4 +1,5 @@
 //! The hash over topics is Kafka's: numbers that hash4j 0.22 gave for Kafka 4.3.1's recipe.
+#![allow(clippy::unwrap_used)]
 
 use andiron_metadata::image::Image;
 use andiron_metadata::records::{PartitionRecord, Record, RegisterBrokerRecord, TopicRecord};

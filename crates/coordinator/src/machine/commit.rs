@@ -124,9 +124,10 @@ impl GroupCoordinator {
     /// The answer to OffsetFetch. Members of consumer groups say who they are, and must be.
     pub(super) fn fetch_offsets(&self, asked: &GroupOffsets) -> OffsetFetchResponseGroup {
         let group = &asked.group;
-        let checked = self.consumer_groups.get(&**group.group_id).map_or(Ok(()), |known| {
-            known.check_fetch(group.member_id.as_deref(), group.member_epoch)
-        });
+        let checked = self
+            .consumer_groups
+            .get(&**group.group_id)
+            .map_or(Ok(()), |known| known.check_fetch(group.member_id.as_deref(), group.member_epoch));
         match checked {
             Ok(()) => self.offsets.fetch(asked),
             Err(error) => OffsetFetchResponseGroup::default()

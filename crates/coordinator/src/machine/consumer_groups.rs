@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use andiron_protocol::messages::consumer_group_describe_response::DescribedGroup;
+use andiron_protocol::messages::leave_group_response::MemberResponse;
 use andiron_protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
     ConsumerGroupHeartbeatResponse, GroupId, HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest,
 };
 use andiron_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
-use andiron_protocol::messages::leave_group_response::MemberResponse;
 use andiron_replication::machine::Ticket;
 use bytes::Bytes;
 
@@ -178,7 +178,11 @@ impl GroupCoordinator {
     }
 
     /// A Heartbeat of a classic member of a consumer group. None if there is no such group.
-    pub(super) fn beat_as_classic(&mut self, now: i64, request: &HeartbeatRequest) -> Option<Result<(), HeartbeatError>> {
+    pub(super) fn beat_as_classic(
+        &mut self,
+        now: i64,
+        request: &HeartbeatRequest,
+    ) -> Option<Result<(), HeartbeatError>> {
         let (group, mut scene) = self.consumer_scene(now, &request.group_id)?;
         Some(group.beat_classic(request, &mut scene))
     }

@@ -83,9 +83,9 @@ pub fn heartbeat(words: &Words<'_>) -> ConsumerGroupHeartbeatRequest {
         .with_instance_id(words.text("instance"))
         .with_rack_id(words.text("rack"))
         .with_rebalance_timeout_ms(words.number("rebalance", if joins { 60_000 } else { -1 }))
-        .with_subscribed_topic_names(topics.map(|all| {
-            all.into_iter().filter(|name| !name.is_empty()).map(|name| text(name).into()).collect()
-        }))
+        .with_subscribed_topic_names(
+            topics.map(|all| all.into_iter().filter(|name| !name.is_empty()).map(|name| text(name).into()).collect()),
+        )
         .with_subscribed_topic_regex(words.text("regex"))
         .with_server_assignor(words.text("assignor"))
         .with_topic_partitions(owned)
@@ -179,7 +179,9 @@ pub fn record(said: &GroupChange) -> String {
             (format!("current {id} {state} {from}->{to} has={} gives={}", listed(has), listed(gives)), false)
         }
         Change::Current(id, None) => (format!("current {id}"), true),
-        Change::Pattern(pattern, Some(value)) => (format!("pattern {pattern} topics={}", value.topics.join(",")), false),
+        Change::Pattern(pattern, Some(value)) => {
+            (format!("pattern {pattern} topics={}", value.topics.join(",")), false)
+        }
         Change::Pattern(pattern, None) => (format!("pattern {pattern}"), true),
     };
     format!("{} {what}{}", said.group, if gone { " gone" } else { "" })

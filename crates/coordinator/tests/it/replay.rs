@@ -3,9 +3,7 @@
 use andiron_coordinator::{
     Call, GroupCoordinator, GroupOffsets, Request, RequestContext, Response, StateMachine, Ticket,
 };
-use andiron_protocol::messages::{
-    ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest,
-};
+use andiron_protocol::messages::{ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest};
 use proptest::prelude::*;
 
 use crate::stage::Stage;
@@ -24,7 +22,8 @@ pub fn state_of(machine: &mut GroupCoordinator) -> String {
         let id = listed.group_id.clone();
         if listed.group_type == *"consumer" {
             let describe = ConsumerGroupDescribeRequest::default().with_group_ids(vec![id.clone()]);
-            let Response::ConsumerGroupDescribe(described) = ask(machine, Request::ConsumerGroupDescribe(describe)) else {
+            let Response::ConsumerGroupDescribe(described) = ask(machine, Request::ConsumerGroupDescribe(describe))
+            else {
                 panic!()
             };
             out.push_str(&format!("{} {} consumer\n", &**id, &*listed.group_state));

@@ -102,7 +102,7 @@ pub fn code(code: i16) -> &'static str {
 }
 
 fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    bytes.escape_ascii().to_string()
 }
 
 impl Stage {
@@ -447,11 +447,7 @@ fn fetch(words: &Words<'_>) -> GroupOffsets {
         .with_group_id(group(words))
         .with_member_id(words.text("as"))
         .with_member_epoch(words.number("epoch", -1));
-    let group = group.with_topics(if topics.is_empty() {
-        None
-    } else {
-        Some(topics)
-    });
+    let group = group.with_topics(if topics.is_empty() { None } else { Some(topics) });
     GroupOffsets { group, require_stable: false }
 }
 

@@ -31,7 +31,10 @@ pub(super) fn layout(key: ApiKey) -> Option<&'static Layout> {
         ApiKey::CreatePartitions => &CREATE_PARTITIONS,
         ApiKey::DeleteGroups => &DELETE_GROUPS,
         ApiKey::IncrementalAlterConfigs => &INCREMENTAL_ALTER_CONFIGS,
+        ApiKey::OffsetDelete => &OFFSET_DELETE,
         ApiKey::DescribeCluster => &DESCRIBE_CLUSTER,
+        ApiKey::ConsumerGroupHeartbeat => &CONSUMER_GROUP_HEARTBEAT,
+        ApiKey::ConsumerGroupDescribe => &CONSUMER_GROUP_DESCRIBE,
         ApiKey::DescribeTopicPartitions => &DESCRIBE_TOPIC_PARTITIONS,
         _ => return None,
     })
@@ -320,3 +323,30 @@ const DESCRIBE_TOPIC_PARTITIONS: Layout = Layout {
         field(0, Optional(&[field(0, Text), field(0, Fixed(4))])),
     ],
 };
+
+const OFFSET_DELETE: Layout = Layout {
+    flexible_from: i16::MAX,
+    fields: &[
+        field(0, Text),
+        field(0, Array(&Struct(&[field(0, Text), field(0, Array(&Struct(&[field(0, Fixed(4))])))]))),
+    ],
+};
+
+const CONSUMER_GROUP_HEARTBEAT: Layout = Layout {
+    flexible_from: 0,
+    fields: &[
+        field(0, Text),
+        field(0, Text),
+        field(0, Fixed(4)),
+        field(0, Text),
+        field(0, Text),
+        field(0, Fixed(4)),
+        field(0, Array(&Text)),
+        field(1, Text),
+        field(0, Text),
+        field(0, Array(&Struct(&[field(0, Fixed(16)), field(0, Array(&Fixed(4)))]))),
+    ],
+};
+
+const CONSUMER_GROUP_DESCRIBE: Layout =
+    Layout { flexible_from: 0, fields: &[field(0, Array(&Text)), field(0, Fixed(1))] };
