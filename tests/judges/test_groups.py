@@ -49,7 +49,15 @@ def ours(binary, tmp_path_factory):
 def create(bootstrap, topic, partitions=1):
     admin = AdminClient({"bootstrap.servers": bootstrap})  # its futures die with it
     admin.create_topics([NewTopic(topic, partitions)])[topic].result()
-    described = admin.describe_topics(TopicCollection([topic]))[topic].result()
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            described = admin.describe_topics(TopicCollection([topic]))[topic].result()
+            break
+        except KafkaException:  # Apache Kafka answers a creation before it knows the topic
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
     return base64.urlsafe_b64decode(str(described.topic_id) + "==")
 
 
@@ -185,6 +193,7 @@ def story(bootstrap, suffix):
     wake(bootstrap)
     t, u = f"t{suffix}", f"u{suffix}"
     ids = {create(bootstrap, t, 6): "t"}
+    time.sleep(2)  # a coordinator of Apache Kafka hears of a topic later than its clients
     owned = {name: topic for topic, name in ids.items()}
     wire, said = Wire(bootstrap), []
 
@@ -213,7 +222,7 @@ def story(bootstrap, suffix):
     beat("m1", 1)
     beat("m9", 1)
     ids[create(bootstrap, u, 2)] = "u"
-    time.sleep(1)
+    time.sleep(2)
     for _ in range(3):
         beat("m3", said[-1][3] if said[-1][3] > 0 else 4)
     beat("m1", 4)
@@ -255,7 +264,7 @@ def show(bootstrap, group):
 def shown(bootstrap):
     wake(bootstrap)
     topic = create(bootstrap, "shown", 3)
-    create(bootstrap, "not-there-yet-2", 1)
+    time.sleep(2)
     wire = Wire(bootstrap)
     wire.beat("show", "m1", 0, topics=["shown"])
     wire.beat("show", "m2", 0, topics=["shown", "not-there-yet"], instance="i")
@@ -319,7 +328,7 @@ def test_every_record_is_read_once_while_members_change_and_the_broker_is_killed
     got += read([first, second], 2_000 - len(got))
     assert {m.value() for m in got} == {b"%d" % i for i in range(2_000)}
     assert before == {("through", p) for p in range(4)}
-    assert len(held(first)) == len(held(second)) == 2
+    until(lambda: len(held(first)) == len(held(second)) == 2, first, second)
     first.close()
     second.close()
 
@@ -344,7 +353,7 @@ def test_a_static_member_keeps_its_place(andiron):
             message = twice.poll(0.5)
             if message is not None and message.error():
                 raise KafkaException(message.error())
-    assert "UNRELEASED_INSTANCE_ID" in str(refused.value) or refused.value.args[0].fatal(), refused.value
+    assert "instance ID is still used by another member" in str(refused.value), refused.value
     for one in (members[0], back, twice):
         one.close()
 
@@ -357,7 +366,8 @@ def test_a_pattern_finds_topics_old_and_new(andiron):
     until(lambda: held(one) == {("match-1", 0), ("match-1", 1)}, one)
     create(andiron.bootstrap, "match-2", 1)
     until(lambda: len(held(one)) == 3, one)
-    AdminClient({"bootstrap.servers": andiron.bootstrap}).create_partitions([NewPartitions("match-2", 2)])["match-2"].result()
+    admin = AdminClient({"bootstrap.servers": andiron.bootstrap})
+    admin.create_partitions([NewPartitions("match-2", 2)])["match-2"].result()
     until(lambda: len(held(one)) == 4, one)
     one.close()
 
@@ -385,7 +395,8 @@ def test_commits_of_members_and_of_others(andiron):
 # --------------------------------------------------------------------------------------------------- both protocols, Java
 
 def listed(bootstrap, group):
-    groups = AdminClient({"bootstrap.servers": bootstrap}).list_consumer_groups().result().valid
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # its futures die with it
+    groups = admin.list_consumer_groups().result().valid
     return next((str(g.type).rsplit(".", 1)[-1] for g in groups if g.group_id == group), None)
 
 
@@ -428,7 +439,7 @@ def test_java_s_consumer_reads_with_the_new_protocol(andiron):
     produce(andiron.bootstrap, "java", lines, 3)
     out = tool("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", andiron.bootstrap, "--topic", "java",
                "--group", "java", "--from-beginning", "--max-messages", "90", "--timeout-ms", "60000",
-               "--consumer-property", "group.protocol=consumer")
+               "--command-property", "group.protocol=consumer")
     assert sorted(out.encode().splitlines()) == sorted(lines)
     assert listed(andiron.bootstrap, "java") == "CONSUMER"
     out = tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", andiron.bootstrap,
@@ -495,9 +506,8 @@ def test_a_folder_goes_from_apache_kafka_to_here_and_back_with_members_in_a_grou
     assert sorted(p for _, has in moved.values() for p in has) == [0, 1, 2, 3] and all(has for _, has in moved.values())
     andiron.stop()
     out = decoded(andiron.log_dir)
-    for kind in ("CONSUMER_GROUP_METADATA", "CONSUMER_GROUP_MEMBER_METADATA", "CONSUMER_GROUP_TARGET_ASSIGNMENT_METADATA",
-                 "CONSUMER_GROUP_TARGET_ASSIGNMENT_MEMBER", "CONSUMER_GROUP_CURRENT_MEMBER_ASSIGNMENT", "CONSUMER_GROUP_REGULAR_EXPRESSION"):
-        assert f'"{kind}"' in out or kind in out, f"Apache Kafka decodes no {kind}: {out[-3000:]}"
+    for kind in (3, 5, 6, 7, 8, 16):
+        assert f'key: {{"type":"{kind}"' in out, f"Apache Kafka decodes no record of type {kind}: {out[-3000:]}"
     assert '"memberId":"m3"' in out
 
     kafka.start()
