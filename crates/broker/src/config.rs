@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use andiron_coordinator::GroupConfig;
+use andiron_coordinator::config::{Migration, OfGroup};
 use andiron_coordinator::transactions::TransactionConfig;
+use andiron_coordinator::{Assignor, GroupConfig};
 use andiron_metadata::config::{self, Effective, properties};
 use andiron_metadata::image::{Image, Resource, ResourceKind};
 use andiron_protocol::batch::TimestampType;
@@ -254,6 +255,11 @@ impl BrokerConfig {
     /// The settings of group coordinators.
     pub(crate) fn group_config(&self) -> GroupConfig {
         let int = |key: &str| self.settings.int(key);
+        let of_group = |key: &str| OfGroup {
+            default: int(&format!("group.consumer.{key}")),
+            min: int(&format!("group.consumer.min.{key}")),
+            max: int(&format!("group.consumer.max.{key}")),
+        };
         GroupConfig {
             initial_rebalance_delay_ms: int("group.initial.rebalance.delay.ms"),
             min_session_timeout_ms: int("group.min.session.timeout.ms"),
@@ -262,6 +268,20 @@ impl BrokerConfig {
             offset_metadata_max_bytes: int("offset.metadata.max.bytes"),
             offsets_retention_ms: self.settings.long("offsets.retention.minutes").saturating_mul(60_000),
             offsets_retention_check_interval_ms: self.settings.long("offsets.retention.check.interval.ms"),
+            consumer_max_size: int("group.consumer.max.size"),
+            consumer_session_timeout: of_group("session.timeout.ms"),
+            consumer_heartbeat_interval: of_group("heartbeat.interval.ms"),
+            consumer_assignment_interval: of_group("assignment.interval.ms"),
+            consumer_assignors: self
+                .settings
+                .list("group.consumer.assignors")
+                .iter()
+                .filter_map(|name| Assignor::from_name(name))
+                .collect(),
+            consumer_regex_refresh_interval_ms: int("group.consumer.regex.refresh.interval.ms"),
+            consumer_migration: Migration::from_name(
+                &self.settings.get("group.consumer.migration.policy").unwrap_or_default(),
+            ),
         }
     }
 }

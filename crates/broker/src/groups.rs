@@ -1,11 +1,13 @@
 //! The group coordinators of this node: one machine for each partition of `__consumer_offsets`, found by the group's name.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use andiron_coordinator::routing::partition_for;
 use andiron_coordinator::{
     Call as GroupCall, EndOfTransaction, GroupConfig, GroupCoordinator, Record, Request, RequestContext, Response,
 };
+use andiron_metadata::image::Image;
 use andiron_protocol::batch::{BatchHeader, BatchOptions, ControlType, EndTxnMarker};
 use andiron_protocol::{ErrorCode, Uuid};
 use andiron_replication::machine::{Harness, StateMachine};
@@ -46,7 +48,13 @@ pub(crate) fn ask_one(coordinator: &Coordinator, of: &Call<'_>, request: Request
 }
 
 /// The coordinator of a partition begins, with what its log says.
-pub(crate) fn begin(hosts: &Coordinators, shard: &Arc<Shard>, config: GroupConfig, now: i64) -> Result<(), String> {
+pub(crate) fn begin(
+    hosts: &Coordinators,
+    shard: &Arc<Shard>,
+    config: GroupConfig,
+    image: &Image,
+    now: i64,
+) -> Result<(), String> {
     let mut machine = GroupCoordinator::new(config);
     let end = read_log(shard, |header, record| match decode(header, record) {
         Ok(Some(decoded)) => machine.replay(record.offset, &decoded),
@@ -56,11 +64,20 @@ pub(crate) fn begin(hosts: &Coordinators, shard: &Arc<Shard>, config: GroupConfi
             tracing::warn!(partition, offset, %error, "a record of {OFFSETS_TOPIC} is skipped");
         }
     })?;
+    machine.set_image(image.clone(), &BTreeSet::new(), false);
     let loaded = machine.loaded(now);
     let host = Host::new(Arc::clone(shard), Harness::new(machine, end), AppendOrigin::Coordinator, encode, None, None);
     host.decide(now, |_| loaded);
     hosts.insert(shard.partition, host);
     Ok(())
+}
+
+/// Every coordinator learns of the topics as they are now; `changed` came, went or changed since the last time, and `grown`
+/// says whether any came.
+pub(crate) fn image_changed(hosts: &Coordinators, image: &Image, changed: &BTreeSet<&str>, grown: bool) {
+    for coordinator in hosts.all() {
+        coordinator.tell_machine(|machine| machine.set_image(image.clone(), changed, grown));
+    }
 }
 
 /// Committed offsets of deleted partitions go.

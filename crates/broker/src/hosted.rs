@@ -237,6 +237,11 @@ where
         self.finish(harness, now, outcome);
     }
 
+    /// Tells the machine something that decides nothing.
+    pub(crate) fn tell_machine(&self, tell: impl FnOnce(&mut M)) {
+        tell(self.harness.lock().latest_mut());
+    }
+
     fn append(&self, now: i64, records: &[M::Record], proof: TransactionProof) -> Result<i64, ErrorCode> {
         let batch = (self.encode)(now, records).map_err(|error| {
             tracing::error!(topic = %self.shard.topic, %error, "a record that cannot be written");

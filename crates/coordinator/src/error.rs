@@ -59,6 +59,15 @@ pub enum JoinError {
     /// It is not the member it says it is.
     #[error(transparent)]
     Member(#[from] MemberError),
+    /// A consumer group does not take it in.
+    #[error("the consumer group answers {0}")]
+    Consumer(ErrorCode),
+}
+
+impl From<ConsumerGroupError> for JoinError {
+    fn from(error: ConsumerGroupError) -> Self {
+        Self::Consumer(error.code())
+    }
 }
 
 impl JoinError {
@@ -73,6 +82,7 @@ impl JoinError {
             Self::Superseded => ErrorCode::RebalanceInProgress,
             Self::NotCoordinator => ErrorCode::NotCoordinator,
             Self::Member(error) => error.kind(),
+            Self::Consumer(code) => code,
         }
     }
 }
@@ -147,6 +157,12 @@ pub enum CommitError {
     /// `offset.metadata.max.bytes`.
     #[error("the text that goes with the offset is too long")]
     MetadataTooLarge,
+    /// The member of a consumer group has moved on to another epoch.
+    #[error("the epoch is not the member's")]
+    StaleEpoch,
+    /// A member of a consumer group commits in a version that cannot tell it so.
+    #[error("OffsetCommit version 9 or above must be used by members using the consumer group protocol")]
+    UnsupportedVersion,
     /// It is not the member it says it is.
     #[error(transparent)]
     Member(#[from] MemberError),
@@ -159,6 +175,8 @@ impl CommitError {
             Self::GroupNotFound => ErrorCode::GroupIdNotFound,
             Self::RebalanceInProgress => ErrorCode::RebalanceInProgress,
             Self::MetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+            Self::StaleEpoch => ErrorCode::StaleMemberEpoch,
+            Self::UnsupportedVersion => ErrorCode::UnsupportedVersion,
             Self::Member(error) => error.kind(),
         }
     }
@@ -189,6 +207,110 @@ impl GroupError {
             Self::NotFound => ErrorCode::GroupIdNotFound,
             Self::NotEmpty => ErrorCode::NonEmptyGroup,
             Self::Subscribed => ErrorCode::GroupSubscribedToTopic,
+        }
+    }
+}
+
+/// Why a ConsumerGroupHeartbeat or ConsumerGroupDescribe is refused; the text goes to the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConsumerGroupError {
+    /// The request contradicts itself.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// An assignor that the broker does not have.
+    #[error("ServerAssignor {name} is not supported. Supported assignors: {known}.")]
+    UnsupportedAssignor {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// There is no such group, or it is of another kind and cannot become one of this.
+    #[error("{0}")]
+    NotFound(String),
+    /// The group has no such member.
+    #[error("Member {member} is not a member of group {group}.")]
+    UnknownMember {
+        /// Who asked.
+        member: String,
+        /// The group.
+        group: String,
+    },
+    /// The group has no such static member.
+    #[error("Instance id {0} is unknown.")]
+    UnknownInstance(String),
+    /// Another process has taken over this static member.
+    #[error("Static member {member} with instance id {instance} was fenced by member {owner}.")]
+    FencedInstance {
+        /// Who asked.
+        member: String,
+        /// For which instance id.
+        instance: String,
+        /// Who has it.
+        owner: String,
+    },
+    /// The static member is there already.
+    #[error(
+        "Static member {member} with instance id {instance} cannot join the group because the instance id is owned by {owner} member."
+    )]
+    UnreleasedInstance {
+        /// Who asked.
+        member: String,
+        /// For which instance id.
+        instance: String,
+        /// Who has it.
+        owner: String,
+    },
+    /// The member is in another epoch than it thinks.
+    #[error(
+        "The consumer group member has a {than} member epoch ({asked}) than the one known by the group coordinator ({known}). The member must abandon all its partitions and rejoin."
+    )]
+    FencedEpoch {
+        /// `greater` or `smaller`.
+        than: &'static str,
+        /// The epoch it named.
+        asked: i32,
+        /// The epoch it has.
+        known: i32,
+    },
+    /// The log has a state of the member that is not known.
+    #[error("The consumer group member is in a unknown state. The member must abandon all its partitions and rejoin.")]
+    UnknownState,
+    /// `group.consumer.max.size`.
+    #[error("The consumer group has reached its maximum capacity of {0} members.")]
+    Full(i32),
+    /// A pattern that cannot be read.
+    #[error("SubscribedTopicRegex `{pattern}` is not a valid regular expression: {reason}.")]
+    InvalidPattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The assignor gave up.
+    #[error("Failed to compute a new target assignment for epoch {epoch}: {error}")]
+    Assignor {
+        /// The epoch of the group.
+        epoch: i32,
+        /// What it said.
+        error: String,
+    },
+}
+
+impl ConsumerGroupError {
+    /// Kafka's code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            Self::UnsupportedAssignor { .. } => ErrorCode::UnsupportedAssignor,
+            Self::NotFound(_) => ErrorCode::GroupIdNotFound,
+            Self::UnknownMember { .. } | Self::UnknownInstance(_) => ErrorCode::UnknownMemberId,
+            Self::FencedInstance { .. } => ErrorCode::FencedInstanceId,
+            Self::UnreleasedInstance { .. } => ErrorCode::UnreleasedInstanceId,
+            Self::FencedEpoch { .. } | Self::UnknownState => ErrorCode::FencedMemberEpoch,
+            Self::Full(_) => ErrorCode::GroupMaxSizeReached,
+            Self::InvalidPattern { .. } => ErrorCode::InvalidRegularExpression,
+            Self::Assignor { .. } => ErrorCode::UnknownServerError,
         }
     }
 }

@@ -5,9 +5,9 @@
 //! no clock; the time comes in with every call, and what is to be written, answered now or answered when written goes
 //! out as [`Effects`].
 //!
-//! The durable half of the state (committed offsets, the last stable generation of each group) changes in
-//! [`StateMachine::replay`] only. The other half is soft, as in Apache Kafka: who is joining, who beats, whose
-//! answer is outstanding. It is lost with the node, and members join again.
+//! The durable half of the state (committed offsets, the last stable generation of each classic group, all that is known
+//! of a consumer group) changes in [`StateMachine::replay`] only. The other half is soft, as in Apache Kafka: who is
+//! joining, who beats, whose answer is outstanding. It is lost with the node, and classic members join again.
 
 pub mod config;
 pub mod effects;
@@ -18,13 +18,15 @@ pub mod routing;
 pub mod transactions;
 
 mod classic;
-mod foreign;
+mod consumer;
+mod consumer_protocol;
 mod machine;
 mod offsets;
 mod timers;
 
 pub use andiron_replication::machine::{Decision, StateMachine, Ticket};
 pub use config::GroupConfig;
+pub use consumer::Assignor;
 pub use effects::{Call, Effects, EndOfTransaction, GroupOffsets, Reply, Request, RequestContext, Response};
 pub use machine::GroupCoordinator;
 pub use record::Record;

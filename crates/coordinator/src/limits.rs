@@ -12,3 +12,9 @@ pub const DEADLINES_PER_CALL_MAX: usize = 1_000;
 
 /// Offsets whose expiry one call of `on_deadline` may write, so that the batch stays far below any message size limit.
 pub const EXPIRED_OFFSETS_PER_CALL_MAX: usize = 2_000;
+
+/// How long the topics of a consumer group's patterns are not looked up again, whatever changes.
+pub const PATTERN_REST_MS: i64 = 10_000;
+
+/// What the compiled form of one pattern may take.
+pub const PATTERN_PROGRAM_BYTES_MAX: usize = 1 << 20;

@@ -1,12 +1,13 @@
 //! What a record of `__consumer_offsets` says: the type is the first two bytes of its key, the version the first two
 //! of its value, and no value means that what the key names is gone.
 //!
-//! Classic groups and committed offsets are understood. The records of other kinds of groups (consumer, share, streams)
-//! are told apart and otherwise left alone (`foreign` says when not): they stay in the log for the program that wrote them.
+//! Groups of both protocols and committed offsets are understood. The records of other kinds of groups (share, streams)
+//! are told apart and otherwise left alone: they stay in the log for the program that wrote them.
 
 pub mod classic;
 pub mod consumer;
 pub mod json;
+pub mod membership;
 pub mod share;
 pub mod share_state;
 pub mod streams;
@@ -22,6 +23,7 @@ pub use types::{round_trip, to_json, type_name};
 
 use crate::effects::EndOfTransaction;
 use classic::{GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitKey, OffsetCommitKey, OffsetCommitValue};
+use membership::GroupChange;
 
 /// A record of a coordinator's partition.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +55,8 @@ pub enum Record {
         /// The generation and its members, or none if the group is deleted.
         value: Option<GroupMetadataValue>,
     },
+    /// Key types 3 to 8 and 16: a consumer group.
+    ConsumerGroup(GroupChange),
     /// Any other key type, as it lies in the log.
     Other {
         /// The first two bytes of the key.
@@ -134,6 +138,7 @@ impl Record {
                 let key = GroupMetadataKey { group: group.clone() };
                 (with_type(GROUP_METADATA, &key)?, value.transpose()?.map(Bytes::from))
             }
+            Self::ConsumerGroup(change) => change.encode()?,
             Self::Other { key, value, .. } => (key.clone(), value.clone()),
         })
     }
@@ -172,6 +177,9 @@ impl Record {
                 let key = GroupMetadataKey::decode(0, &mut rest).map_err(bad_key)?;
                 let value = value.map(GroupMetadataValue::from_slice_with_version).transpose().map_err(bad_value)?;
                 Ok(Self::GroupMetadata { group: key.group, value: value.map(|(_, value)| value) })
+            }
+            _ if GroupChange::has_type(key_type) => {
+                Ok(Self::ConsumerGroup(GroupChange::decode(key_type, &mut rest, value)?))
             }
             _ => Ok(Self::Other {
                 key_type,

@@ -12,6 +12,16 @@ pub(crate) enum Timer {
     Sync(Arc<str>),
     /// The member should have been heard of.
     Session(Arc<str>, Arc<str>),
+    /// The same of a member of a consumer group.
+    MemberSession(Arc<str>, Arc<str>),
+    /// It should have given up its partitions.
+    MemberRebalance(Arc<str>, Arc<str>),
+    /// A classic member of a consumer group should have joined again.
+    MemberJoin(Arc<str>, Arc<str>),
+    /// It should have asked for its assignment.
+    MemberSync(Arc<str>, Arc<str>),
+    /// The topics of a consumer group's patterns are to be looked up.
+    Patterns(Arc<str>),
     /// Expired offsets and empty groups are looked for.
     Cleanup,
 }
@@ -30,6 +40,18 @@ impl Timers {
             self.by_time.remove(&(before, timer.clone()));
         }
         self.by_time.insert((at, timer));
+    }
+
+    /// Sets the deadline if there is none yet.
+    pub fn set_if_absent(&mut self, timer: Timer, at: i64) {
+        if !self.has(&timer) {
+            self.set(timer, at);
+        }
+    }
+
+    /// Whether there is such a deadline.
+    pub fn has(&self, timer: &Timer) -> bool {
+        self.by_name.contains_key(timer)
     }
 
     /// Forgets the deadline, if there is one.

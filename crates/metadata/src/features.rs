@@ -58,5 +58,9 @@ pub fn to_register() -> Vec<SupportedFeature> {
 /// The levels with which a new folder begins: those that Kafka 4.3 formats one with, and 0 for what does not work here yet.
 pub fn fresh() -> Vec<Record> {
     let level = |name: &str, feature_level| FeatureLevelRecord { name: name.into(), feature_level }.into();
-    vec![level(METADATA_VERSION, METADATA_VERSION_4_3), level(TRANSACTION_VERSION, TRANSACTION_VERSION_LATEST)]
+    vec![
+        level(METADATA_VERSION, METADATA_VERSION_4_3),
+        level(GROUP_VERSION, 1),
+        level(TRANSACTION_VERSION, TRANSACTION_VERSION_LATEST),
+    ]
 }

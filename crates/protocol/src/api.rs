@@ -5,16 +5,17 @@ use crate::kafka::protocol::{Message, Request};
 use crate::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterClientQuotasRequest, AlterConfigsRequest,
     AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, AlterUserScramCredentialsRequest, ApiKey,
-    ApiVersionsRequest, CreateAclsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest,
-    DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeAclsRequest, DescribeClientQuotasRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
-    DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest, DescribeTransactionsRequest,
+    ApiVersionsRequest, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreateAclsRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
+    DeleteTopicsRequest, DescribeAclsRequest, DescribeClientQuotasRequest, DescribeClusterRequest,
+    DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
+    DescribeQuorumRequest, DescribeTopicPartitionsRequest, DescribeTransactionsRequest,
     DescribeUserScramCredentialsRequest, ElectLeadersRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
     HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
     ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
-    ListTransactionsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest, SyncGroupRequest, TxnOffsetCommitRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
-    WriteTxnMarkersRequest,
+    ListTransactionsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest, TxnOffsetCommitRequest, UnregisterBrokerRequest,
+    UpdateFeaturesRequest, WriteTxnMarkersRequest,
 };
 
 /// An API and the versions of it that are offered.
@@ -89,6 +90,7 @@ pub const BROKER: &[Offered] = &[
     Offered::of::<IncrementalAlterConfigsRequest>(ApiKey::IncrementalAlterConfigs),
     Offered::of::<AlterPartitionReassignmentsRequest>(ApiKey::AlterPartitionReassignments),
     Offered::of::<ListPartitionReassignmentsRequest>(ApiKey::ListPartitionReassignments),
+    Offered::of::<OffsetDeleteRequest>(ApiKey::OffsetDelete),
     Offered::of::<DescribeClientQuotasRequest>(ApiKey::DescribeClientQuotas),
     Offered::of::<AlterClientQuotasRequest>(ApiKey::AlterClientQuotas),
     Offered::of::<DescribeUserScramCredentialsRequest>(ApiKey::DescribeUserScramCredentials),
@@ -100,6 +102,8 @@ pub const BROKER: &[Offered] = &[
     Offered::of::<UnregisterBrokerRequest>(ApiKey::UnregisterBroker),
     Offered::of::<DescribeTransactionsRequest>(ApiKey::DescribeTransactions),
     Offered::of::<ListTransactionsRequest>(ApiKey::ListTransactions),
+    Offered::of::<ConsumerGroupHeartbeatRequest>(ApiKey::ConsumerGroupHeartbeat),
+    Offered::of::<ConsumerGroupDescribeRequest>(ApiKey::ConsumerGroupDescribe),
     Offered::of::<ListConfigResourcesRequest>(ApiKey::ListConfigResources),
     Offered::of::<DescribeTopicPartitionsRequest>(ApiKey::DescribeTopicPartitions),
 ];

@@ -13,6 +13,7 @@ fn the_offered_versions_are_those_of_request_and_response() {
         (ApiKey::InitProducerId, 0, 5),
         (ApiKey::ApiVersions, 0, 4),
         (ApiKey::JoinGroup, 0, 9),
+        (ApiKey::ConsumerGroupHeartbeat, 0, 1),
     ] {
         assert_eq!(find(BROKER, key as i16), Some(&Offered { key, min, max }));
     }

@@ -1,15 +1,21 @@
-//! The APIs of classic consumer groups. Each finds the coordinator that keeps the group and hands the request to it; the
+//! The APIs of groups, of both protocols. Each finds the coordinator that keeps the group and hands the request to it; the
 //! answer comes when the coordinator gives it, which for a join may be when the last member has come.
 
 use std::collections::BTreeMap;
 
 use andiron_coordinator::{GroupOffsets, Request, Response};
+use andiron_metadata::features;
 use andiron_protocol::ErrorCode;
 use andiron_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
 use andiron_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use andiron_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use andiron_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic,
+};
+use andiron_protocol::messages::{
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse, OffsetDeleteRequest, OffsetDeleteResponse, consumer_group_describe_response,
+    offset_delete_response,
 };
 use andiron_protocol::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
@@ -259,6 +265,118 @@ pub(super) fn delete(call: &Call<'_>, request: DeleteGroupsRequest, owed: Owed) 
         let one = DeleteGroupsRequest::default().with_groups_names(vec![group.clone()]);
         groups::ask(call, &group, Request::DeleteGroups(one), Box::new(answer));
     }
+}
+
+/// Whether groups of KIP-848 may be kept: the cluster has agreed on it, and this broker is set to.
+fn consumer_groups_on(call: &Call<'_>) -> bool {
+    let settings = &call.node.config().settings;
+    call.node.snapshot().image.feature(features::GROUP_VERSION) >= 1
+        && settings.list("group.coordinator.rebalance.protocols").iter().any(|protocol| protocol == "consumer")
+}
+
+pub(super) fn consumer_heartbeat(call: &Call<'_>, request: ConsumerGroupHeartbeatRequest, owed: Owed) {
+    let refuse = |error: ErrorCode| ConsumerGroupHeartbeatResponse::default().with_error_code(error.code());
+    if !consumer_groups_on(call) {
+        owed.send(&refuse(ErrorCode::UnsupportedVersion));
+        return;
+    }
+    let topics = request.subscribed_topic_names.iter().flatten();
+    let mut topics = topics.map(|topic| Resource::Topic(topic));
+    if !topics.all(|topic| authorize(&call.session.principal, Operation::Describe, topic)) {
+        owed.send(&refuse(ErrorCode::TopicAuthorizationFailed));
+        return;
+    }
+    let group = request.group_id.clone();
+    ask(call, &group, Request::ConsumerGroupHeartbeat(request), owed, picked!(ConsumerGroupHeartbeat), refuse);
+}
+
+pub(super) fn consumer_describe(call: &Call<'_>, request: ConsumerGroupDescribeRequest, owed: Owed) {
+    type Described = consumer_group_describe_response::DescribedGroup;
+    let on = consumer_groups_on(call);
+    let gather = Gather::new(request.group_ids.len(), move |groups: Vec<Described>| {
+        owed.send(&ConsumerGroupDescribeResponse::default().with_groups(groups));
+    });
+    for (place, group) in request.group_ids.into_iter().enumerate() {
+        let (gather, name) = (gather.clone(), group.clone());
+        let refused = move |error: ErrorCode| Described::default().with_group_id(name).with_error_code(error.code());
+        if !on {
+            gather.put(place, refused(ErrorCode::UnsupportedVersion));
+            continue;
+        }
+        if !authorize(&call.session.principal, Operation::Describe, Resource::Group(&group)) {
+            gather.put(place, refused(ErrorCode::GroupAuthorizationFailed));
+            continue;
+        }
+        let answer = move |asked: Asked| match asked {
+            Ok(Response::ConsumerGroupDescribe(mut answer)) => {
+                let described = answer.groups.pop().unwrap_or_else(|| refused(ErrorCode::UnknownServerError));
+                gather.put(place, described);
+            }
+            Ok(_) => gather.put(place, refused(ErrorCode::UnknownServerError)),
+            Err(error) => gather.put(place, refused(error)),
+        };
+        let one = ConsumerGroupDescribeRequest::default().with_group_ids(vec![group.clone()]);
+        groups::ask(call, &group, Request::ConsumerGroupDescribe(one), Box::new(answer));
+    }
+}
+
+/// Partitions that do not exist are answered here, the others by the coordinator; the answer keeps the request's order.
+pub(super) fn offset_delete(call: &Call<'_>, mut request: OffsetDeleteRequest, owed: Owed) {
+    let refuse = |error: ErrorCode| OffsetDeleteResponse::default().with_error_code(error.code());
+    let group = request.group_id.clone();
+    if !authorize(&call.session.principal, Operation::Delete, Resource::Group(&group)) {
+        owed.send(&refuse(ErrorCode::GroupAuthorizationFailed));
+        return;
+    }
+    let snapshot = call.node.snapshot();
+    let order = request.topics.clone();
+    let mut codes: BTreeMap<(String, i32), i16> = BTreeMap::new();
+    for topic in &mut request.topics {
+        let name = topic.name.to_string();
+        let allowed = authorize(&call.session.principal, Operation::Read, Resource::Topic(&name));
+        topic.partitions.retain(|partition| {
+            let at = partition.partition_index;
+            let error = if !allowed {
+                ErrorCode::TopicAuthorizationFailed
+            } else if call.node.partition_exists(&snapshot, &name, at) {
+                return true;
+            } else {
+                ErrorCode::UnknownTopicOrPartition
+            };
+            codes.insert((name.clone(), at), error.code());
+            false
+        });
+    }
+    request.topics.retain(|topic| !topic.partitions.is_empty());
+    let answer = move |asked: Asked| {
+        let answer = match asked {
+            Ok(Response::OffsetDelete(answer)) if answer.error_code == 0 => answer,
+            Ok(Response::OffsetDelete(answer)) => return owed.send(&answer),
+            Ok(_) => return tracing::error!("the group coordinator answered another question"),
+            Err(error) => return owed.send(&refuse(error)),
+        };
+        let mut codes = codes;
+        for topic in &answer.topics {
+            for partition in &topic.partitions {
+                codes.insert((topic.name.to_string(), partition.partition_index), partition.error_code);
+            }
+        }
+        let missing = ErrorCode::UnknownServerError.code();
+        let topics = order.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                let at = partition.partition_index;
+                let code = codes.get(&(topic.name.to_string(), at)).copied().unwrap_or(missing);
+                offset_delete_response::OffsetDeleteResponsePartition::default()
+                    .with_partition_index(at)
+                    .with_error_code(code)
+            });
+            offset_delete_response::OffsetDeleteResponseTopic::default()
+                .with_name(topic.name.clone())
+                .with_partitions(partitions.collect())
+        });
+        owed.send(&OffsetDeleteResponse::default().with_topics(topics.collect()));
+    };
+    groups::ask(call, &group, Request::OffsetDelete(request), Box::new(answer));
 }
 
 /// Every coordinator lists its own groups.

@@ -2,7 +2,7 @@
 //! lead, takes over settings, retires what is deleted. Only then is the image shown to handlers, so that whoever is told of
 //! a topic finds it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,6 +31,22 @@ pub(super) struct Checkpoints {
     pub(super) clean: bool,
 }
 
+/// The topics that came, went or changed between two images, and whether any came.
+fn changed_topics<'a>(before: &'a Image, after: &'a Image) -> (BTreeSet<&'a str>, bool) {
+    let mut changed = BTreeSet::new();
+    let mut grown = false;
+    for topic in after.topics() {
+        let known = before.topic_by_id(topic.id);
+        grown |= known.is_none();
+        if known.is_none_or(|known| !Arc::ptr_eq(known, topic)) {
+            changed.insert(&*topic.name);
+        }
+    }
+    let gone = before.topics().filter(|topic| after.topic_by_id(topic.id).is_none());
+    changed.extend(gone.map(|topic| &*topic.name));
+    (changed, grown)
+}
+
 impl Node {
     /// Takes over an image.
     pub(super) fn apply(&self, image: &Image, now: i64) {
@@ -52,11 +68,13 @@ impl Node {
         let gone: Vec<Arc<TopicEntry>> =
             before.topics.values().filter(|entry| !by_id.contains_key(&entry.id)).cloned().collect();
         self.snapshot.store(Arc::new(Snapshot { image: image.clone(), topics, by_id }));
+        let (changed, grown) = changed_topics(&before.image, image);
+        groups::image_changed(&self.coordinators, image, &changed, grown);
         // Those of groups first: what the others have to finish may end in their logs.
         let (of_groups, of_transactions): (Vec<_>, Vec<_>) =
             coordinators.into_iter().partition(|shard| &*shard.topic == OFFSETS_TOPIC);
         for shard in of_groups {
-            if let Err(error) = groups::begin(&self.coordinators, &shard, self.config.group_config(), now) {
+            if let Err(error) = groups::begin(&self.coordinators, &shard, self.config.group_config(), image, now) {
                 tracing::error!(partition = shard.partition, error, "cannot load the offsets of groups");
             }
         }

@@ -7,7 +7,8 @@ use andiron_protocol::messages::{
     add_partitions_to_txn_request, alter_configs_request, create_partitions_request, create_topics_request,
     delete_records_request, delete_topics_request, describe_configs_request, describe_producers_request, fetch_request,
     incremental_alter_configs_request, leave_group_request, list_offsets_request, metadata_request,
-    offset_commit_request, offset_fetch_request, produce_request, txn_offset_commit_request, write_txn_markers_request,
+    offset_commit_request, offset_delete_request, offset_fetch_request, produce_request, txn_offset_commit_request,
+    write_txn_markers_request,
 };
 use bytes::Bytes;
 
@@ -264,6 +265,30 @@ fn try_group_version(f: &Fixture, key: ApiKey, v: i16) {
         ApiKey::DeleteGroups => {
             let request = DeleteGroupsRequest::default().with_groups_names(vec![group("no-such-group")]);
             assert_eq!(f.ask(v, &request).results[0].error_code, 69);
+        }
+        ApiKey::OffsetDelete => {
+            let partition = offset_delete_request::OffsetDeleteRequestPartition::default();
+            let topic = offset_delete_request::OffsetDeleteRequestTopic::default()
+                .with_name(name_of("orders"))
+                .with_partitions(vec![partition]);
+            let request = OffsetDeleteRequest::default().with_group_id(group("committer")).with_topics(vec![topic]);
+            assert_eq!(f.ask(v, &request).topics[0].partitions[0].error_code, 0);
+        }
+        ApiKey::ConsumerGroupHeartbeat => {
+            let request = ConsumerGroupHeartbeatRequest::default()
+                .with_group_id(group(&format!("consumers-{v}")))
+                .with_member_id(text("m"))
+                .with_rebalance_timeout_ms(10_000)
+                .with_subscribed_topic_names(Some(vec![name_of("orders")]))
+                .with_topic_partitions(Some(Vec::new()));
+            let answer = f.ask(v, &request);
+            assert_eq!((answer.error_code, answer.member_epoch), (0, 2));
+            assert_eq!(answer.assignment.unwrap().topic_partitions[0].partitions, [0]);
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![group("consumers-0")]);
+            let described = &f.ask(v, &request).groups[0];
+            assert_eq!((described.error_code, &*described.group_state), (0, "Stable"));
         }
         _ => try_transaction_version(f, key, v),
     }

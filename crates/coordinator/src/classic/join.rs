@@ -27,11 +27,12 @@ pub(crate) struct Joiner {
     pub member_id: Arc<str>,
     pub instance_id: Option<Arc<str>>,
     pub session_timeout_ms: i32,
-    rebalance_timeout_ms: i32,
-    client_id: Arc<str>,
-    client_host: Arc<str>,
-    protocol_type: Arc<str>,
-    protocols: Vec<(Arc<str>, Bytes)>,
+    pub rebalance_timeout_ms: i32,
+    pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
+    pub protocol_type: Arc<str>,
+    /// The strategies it knows, best first, and what it says to each.
+    pub protocols: Vec<(Arc<str>, Bytes)>,
     /// The id it gets if it needs one.
     fresh_id: Arc<str>,
 }

@@ -22,19 +22,18 @@ pub(crate) use membership::nobody_left;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use andiron_protocol::message;
-use andiron_protocol::schema::Message;
 use andiron_replication::machine::Ticket;
 use bytes::Bytes;
 
 use crate::config::GroupConfig;
+use crate::consumer_protocol;
 use crate::effects::Effects;
 use crate::error::MemberError;
 use crate::routing::java_hash;
 use crate::timers::{Timer, Timers};
 
 /// The protocol type of consumers; only their subscriptions can be read.
-const CONSUMER: &str = "consumer";
+pub(crate) const CONSUMER: &str = "consumer";
 
 /// Where a group stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,7 +277,7 @@ impl Group {
             (Some(kind), Some(protocol)) if &**kind == CONSUMER => {
                 let mut topics = BTreeSet::new();
                 let read = self.members.values().try_for_each(|member| {
-                    topics.extend(subscription(&member.metadata(protocol))?);
+                    topics.extend(consumer_protocol::subscription(&member.metadata(protocol))?.topics);
                     Some(())
                 });
                 read.map(|()| topics)
@@ -286,22 +285,6 @@ impl Group {
             _ => None,
         };
     }
-}
-
-message! {
-    /// The head of what a consumer says when it joins, behind its version; what follows depends on that version.
-    pub struct Subscription(versions 0..=0) {
-        /// The topics it wants.
-        topics: Vec<String> [0..],
-    }
-}
-
-fn subscription(metadata: &[u8]) -> Option<Vec<String>> {
-    let (version, mut rest) = metadata.split_first_chunk::<2>()?;
-    if i16::from_be_bytes(*version) < 0 {
-        return None;
-    }
-    Some(Subscription::decode(0, &mut rest).ok()?.topics)
 }
 
 /// Apache Kafka counts votes in a hash map, whose order decides ties; the same program must choose the same strategy.

@@ -153,6 +153,16 @@ impl Group {
         }
     }
 
+    /// The group ends with members in it: whoever waits is told to join again.
+    pub fn call_back(&mut self) -> Vec<crate::effects::Reply> {
+        let replies = self.outstanding(JoinError::Superseded.code(), SyncError::RebalanceInProgress.code());
+        for member in self.members.values_mut() {
+            member.joining = None;
+            member.syncing = None;
+        }
+        replies
+    }
+
     /// Answers what a member that is put out was waiting for.
     pub(super) fn dismiss_as(
         &self,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Group, Member, State};
+use super::{CONSUMER, Group, Member, State};
 use crate::record::Record;
 use crate::record::classic::{GroupMetadataMemberMetadata, GroupMetadataValue};
 
@@ -38,6 +38,19 @@ impl Group {
     pub fn empty_record(&self) -> Record {
         let value = GroupMetadataValue { current_state_timestamp: self.state_since, ..GroupMetadataValue::default() };
         Record::GroupMetadata { group: self.id.to_string(), value: Some(value) }
+    }
+
+    /// A stable group of consumers that agree on a strategy already.
+    pub fn from_members(id: Arc<str>, generation: i32, members: Vec<(Arc<str>, Member)>, now: i64) -> Self {
+        let mut group = Self::new(id, now);
+        group.generation = generation;
+        for (id, member) in members {
+            group.insert(id, member, &CONSUMER.into());
+        }
+        group.protocol = group.select_protocol();
+        group.state = State::Stable;
+        group.read_subscriptions();
+        group
     }
 
     /// The group that a record describes.

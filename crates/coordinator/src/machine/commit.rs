@@ -1,17 +1,18 @@
-//! OffsetCommit and OffsetDelete, and the offsets that expire.
+//! OffsetCommit, OffsetFetch and OffsetDelete, and the offsets that expire.
 
 use std::collections::BTreeSet;
 
 use andiron_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use andiron_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
+use andiron_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use andiron_protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
 };
 use andiron_replication::machine::Ticket;
 
 use super::GroupCoordinator;
-use crate::classic::{Group, State, Step};
-use crate::effects::{Effects, RequestContext, Response};
+use crate::classic::{State, Step};
+use crate::effects::{Effects, GroupOffsets, RequestContext, Response};
 use crate::error::{CommitError, GroupError, MemberError};
 use crate::limits::EXPIRED_OFFSETS_PER_CALL_MAX;
 use crate::offsets::Committed;
@@ -86,8 +87,15 @@ impl GroupCoordinator {
         request: &OffsetCommitRequest,
         out: &mut Effects,
     ) -> Result<(), CommitError> {
-        let Self { groups, config, timers, .. } = self;
+        let Self { groups, consumer_groups, config, timers, .. } = self;
         let generation = request.generation_id_or_member_epoch;
+        if let Some(group) = consumer_groups.get(&**request.group_id) {
+            let instance = request.group_instance_id.as_deref();
+            let check = group.check_commit(&request.member_id, instance, generation, context.api_version, false)?;
+            // One partition that is not the member's is enough to refuse them all.
+            let places = request.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |at| (topic, at)));
+            return places.into_iter().try_for_each(|(topic, at)| check.partition(topic.topic_id, at.partition_index));
+        }
         let Some(group) = groups.get_mut(&**request.group_id) else {
             return if generation < 0 {
                 Ok(())
@@ -113,20 +121,36 @@ impl GroupCoordinator {
         Ok(())
     }
 
+    /// The answer to OffsetFetch. Members of consumer groups say who they are, and must be.
+    pub(super) fn fetch_offsets(&self, asked: &GroupOffsets) -> OffsetFetchResponseGroup {
+        let group = &asked.group;
+        let checked = self
+            .consumer_groups
+            .get(&**group.group_id)
+            .map_or(Ok(()), |known| known.check_fetch(group.member_id.as_deref(), group.member_epoch));
+        match checked {
+            Ok(()) => self.offsets.fetch(asked),
+            Err(error) => OffsetFetchResponseGroup::default()
+                .with_group_id(group.group_id.clone())
+                .with_error_code(error.code().code()),
+        }
+    }
+
     pub(super) fn delete_offsets(&mut self, ticket: Ticket, request: &OffsetDeleteRequest, out: &mut Effects) {
         let response = match self.check_offset_delete(request) {
             Err(error) => OffsetDeleteResponse::default().with_error_code(error.code().code()),
-            Ok(group) => {
+            Ok(()) => {
+                let group = request.group_id.as_str();
                 let mut topics = Vec::with_capacity(request.topics.len());
                 let mut seen = BTreeSet::new();
                 for topic in &request.topics {
-                    let subscribed = group.is_subscribed_to(&topic.name);
+                    let subscribed = self.is_subscribed_to(group, &topic.name);
                     let mut partitions = Vec::with_capacity(topic.partitions.len());
                     for partition in &topic.partitions {
                         let at = partition.partition_index;
-                        let exists = self.offsets.get(&group.id, &topic.name, at).is_some();
+                        let exists = self.offsets.get(group, &topic.name, at).is_some();
                         if !subscribed && exists && seen.insert((&*topic.name, at)) {
-                            out.records.push(Record::offset_tombstone(&group.id, &topic.name, at));
+                            out.records.push(Record::offset_tombstone(group, &topic.name, at));
                         }
                         let code = if subscribed { GroupError::Subscribed.code().code() } else { 0 };
                         partitions.push(
@@ -143,51 +167,75 @@ impl GroupCoordinator {
         out.parked.push((ticket, Response::OffsetDelete(response)));
     }
 
+    fn is_subscribed_to(&self, group: &str, topic: &str) -> bool {
+        match self.consumer_groups.get(group) {
+            Some(group) => group.is_subscribed_to(topic),
+            None => self.groups.get(group).is_some_and(|group| group.is_subscribed_to(topic)),
+        }
+    }
+
     /// Consumers only mind for the topics they read; of other members nobody knows what they use.
-    fn check_offset_delete(&self, request: &OffsetDeleteRequest) -> Result<&Group, GroupError> {
+    fn check_offset_delete(&self, request: &OffsetDeleteRequest) -> Result<(), GroupError> {
         if request.group_id.is_empty() {
             return Err(GroupError::InvalidGroupId);
+        }
+        if self.consumer_groups.contains_key(&**request.group_id) {
+            return Ok(());
         }
         let group = self.groups.get(&**request.group_id).ok_or(GroupError::NotFound)?;
         if group.state != State::Empty && !group.uses_consumer_protocol() {
             return Err(GroupError::NotEmpty);
         }
-        Ok(group)
+        Ok(())
     }
 
     /// Writes off what has expired. An empty group without offsets goes with its last one.
     pub(super) fn clean_up(&mut self, now: i64, out: &mut Effects) {
         let mut again_at = now.saturating_add(self.config.offsets_retention_check_interval_ms);
-        for group in self.groups.values() {
+        let all = self.groups.keys().chain(self.consumer_groups.keys());
+        for id in all {
             if out.records.len() >= EXPIRED_OFFSETS_PER_CALL_MAX {
                 again_at = now;
                 break;
             }
-            let mut kept = self.offsets.has_open(&group.id);
-            for (topic, partition, offset) in self.offsets.of_group(&group.id) {
-                if out.records.len() < EXPIRED_OFFSETS_PER_CALL_MAX && self.has_expired(group, topic, offset, now) {
-                    out.records.push(Record::offset_tombstone(&group.id, topic, partition));
+            let mut kept = self.offsets.has_open(id);
+            for (topic, partition, offset) in self.offsets.of_group(id) {
+                if out.records.len() < EXPIRED_OFFSETS_PER_CALL_MAX && self.has_expired(id, topic, offset, now) {
+                    out.records.push(Record::offset_tombstone(id, topic, partition));
                 } else {
                     kept = true;
                 }
             }
-            if !kept && group.state == State::Empty && group.pending.is_empty() {
-                self.foreign.tombstones(&group.id, &mut out.records);
-                out.records.push(Record::group_tombstone(&group.id));
+            if !kept {
+                self.bury_if_empty(id, out);
             }
         }
         self.timers.set(Timer::Cleanup, again_at);
     }
 
-    fn has_expired(&self, group: &Group, topic: &str, offset: &Committed, now: i64) -> bool {
+    fn bury_if_empty(&self, id: &str, out: &mut Effects) {
+        out.records.append(&mut self.bury_empty_consumer_group(id));
+        if self.groups.get(id).is_some_and(|group| group.state == State::Empty && group.pending.is_empty()) {
+            out.records.push(Record::group_tombstone(id));
+        }
+    }
+
+    fn has_expired(&self, group: &str, topic: &str, offset: &Committed, now: i64) -> bool {
+        if self.is_subscribed_to(group, topic) {
+            return false;
+        }
         // Since when nobody needs it: since the group is empty, or, of consumers that still read other topics and of
         // groups that only keep offsets, since the commit.
-        let since = match group.state {
-            _ if group.is_subscribed_to(topic) => return false,
-            State::Empty if group.protocol_type.is_some() && group.state_since >= 0 => group.state_since,
-            State::Empty => offset.commit_timestamp,
-            State::Stable if group.uses_consumer_protocol() && group.knows_subscriptions() => offset.commit_timestamp,
-            State::Stable | State::PreparingRebalance | State::CompletingRebalance => return false,
+        let since = match self.groups.get(group) {
+            None => offset.commit_timestamp,
+            Some(group) => match group.state {
+                State::Empty if group.protocol_type.is_some() && group.state_since >= 0 => group.state_since,
+                State::Empty => offset.commit_timestamp,
+                State::Stable if group.uses_consumer_protocol() && group.knows_subscriptions() => {
+                    offset.commit_timestamp
+                }
+                State::Stable | State::PreparingRebalance | State::CompletingRebalance => return false,
+            },
         };
         if offset.expire_timestamp != DEFAULT_TIMESTAMP {
             return now >= offset.expire_timestamp;

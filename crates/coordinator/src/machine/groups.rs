@@ -9,7 +9,7 @@ use andiron_protocol::messages::{
 };
 use andiron_replication::machine::Ticket;
 
-use super::GroupCoordinator;
+use super::{GroupCoordinator, NO_OPERATIONS};
 use crate::classic::{Group, State};
 use crate::effects::{Effects, RequestContext, Response, text};
 use crate::error::GroupError;
@@ -25,11 +25,12 @@ const DESCRIBE_INSTANCE_VERSION: i16 = 4;
 const LIST_STATE_VERSION: i16 = 4;
 const LIST_TYPE_VERSION: i16 = 5;
 
-/// How Kafka names this kind of group.
+/// How Kafka names the kinds of groups.
 const CLASSIC: &str = "classic";
+const CONSUMER: &str = "consumer";
 
-/// Kafka's value for operations that were not asked for.
-const NO_OPERATIONS: i32 = i32::MIN;
+/// The protocol type of every consumer group.
+const PROTOCOL_TYPE: &str = crate::classic::CONSUMER;
 
 impl GroupCoordinator {
     pub(super) fn describe_groups(
@@ -42,9 +43,13 @@ impl GroupCoordinator {
         let describe = |id: &andiron_protocol::messages::GroupId| {
             let described = match self.groups.get(&***id) {
                 Some(group) => group.describe(context.api_version),
-                None if context.api_version >= DESCRIBE_NOT_FOUND_VERSION => dead()
-                    .with_error_code(GroupError::NotFound.code().code())
-                    .with_error_message(Some(text(&format!("Group {} not found.", &***id)))),
+                None if context.api_version >= DESCRIBE_NOT_FOUND_VERSION => {
+                    let other_kind = self.consumer_groups.contains_key(&***id);
+                    let reason = if other_kind { "is not a classic group" } else { "not found" };
+                    dead()
+                        .with_error_code(GroupError::NotFound.code().code())
+                        .with_error_message(Some(text(&format!("Group {} {reason}.", &***id))))
+                }
                 None => dead(),
             };
             described.with_group_id(id.clone()).with_authorized_operations(NO_OPERATIONS)
@@ -63,34 +68,41 @@ impl GroupCoordinator {
         let among = |filter: &[andiron_protocol::kafka::protocol::StrBytes], name: &str| {
             filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
         };
-        let wanted =
-            |group: &&Group| among(&request.states_filter, group.state.name()) && among(&request.types_filter, CLASSIC);
-        let list = |group: &Group| {
-            let mut listed = ListedGroup::default()
-                .with_group_id(text(&group.id).into())
-                .with_protocol_type(text(group.protocol_type.as_deref().unwrap_or_default()));
+        let list = |id: &str, protocol_type: &str, state: &str, kind: &str| {
+            if !among(&request.states_filter, state) || !among(&request.types_filter, kind) {
+                return None;
+            }
+            let mut listed =
+                ListedGroup::default().with_group_id(text(id).into()).with_protocol_type(text(protocol_type));
             if context.api_version >= LIST_STATE_VERSION {
-                listed.group_state = text(group.state.name());
+                listed.group_state = text(state);
             }
             if context.api_version >= LIST_TYPE_VERSION {
-                listed.group_type = text(CLASSIC);
+                listed.group_type = text(kind);
             }
-            listed
+            Some(listed)
         };
-        let groups = self.groups.values().filter(wanted).map(list).collect();
+        let classic = self.groups.values().filter_map(|group| {
+            list(&group.id, group.protocol_type.as_deref().unwrap_or_default(), group.state.name(), CLASSIC)
+        });
+        let consumers = self.consumer_groups.values();
+        let consumers = consumers.filter_map(|group| list(&group.id, PROTOCOL_TYPE, group.state().name(), CONSUMER));
+        let mut groups: Vec<ListedGroup> = classic.chain(consumers).collect();
+        groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));
         out.parked.push((ticket, Response::ListGroups(ListGroupsResponse::default().with_groups(groups))));
     }
 
     pub(super) fn delete_groups(&mut self, ticket: Ticket, request: &DeleteGroupsRequest, out: &mut Effects) {
         let mut results = Vec::with_capacity(request.groups_names.len());
         for id in &request.groups_names {
-            let outcome = match self.groups.get(&***id) {
-                None => Err(GroupError::NotFound),
-                Some(group) if group.state != State::Empty => Err(GroupError::NotEmpty),
-                Some(group) => {
-                    self.offsets.tombstones_of_group(&group.id, &mut out.records);
-                    self.foreign.tombstones(&group.id, &mut out.records);
-                    out.records.push(Record::group_tombstone(&group.id));
+            let outcome = match (self.groups.get(&***id), self.consumer_groups.get(&***id)) {
+                (None, None) => Err(GroupError::NotFound),
+                (Some(group), _) if group.state != State::Empty => Err(GroupError::NotEmpty),
+                (_, Some(group)) if !group.is_empty() => Err(GroupError::NotEmpty),
+                (classic, _) => {
+                    self.offsets.tombstones_of_group(id, &mut out.records);
+                    out.records.append(&mut self.bury_empty_consumer_group(id));
+                    out.records.extend(classic.map(|group| Record::group_tombstone(&group.id)));
                     Ok(())
                 }
             };

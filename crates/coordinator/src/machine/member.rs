@@ -27,7 +27,8 @@ impl GroupCoordinator {
         out: &mut Effects,
     ) {
         let joiner = Joiner::new(ticket, context, request);
-        if let Err(error) = self.try_join_group(now, &joiner, request, out) {
+        let outcome = self.try_join_group(now, &joiner, context, request, out);
+        if let Err(error) = outcome {
             out.replies.push(join_error(joiner.to, &joiner.member_id, error.code().code()));
         }
     }
@@ -36,34 +37,33 @@ impl GroupCoordinator {
         &mut self,
         now: i64,
         joiner: &Joiner,
+        context: &RequestContext,
         request: &JoinGroupRequest,
         out: &mut Effects,
     ) -> Result<(), JoinError> {
-        let Self { groups, config, timers, foreign, .. } = self;
+        let config = &self.config;
         if request.group_id.is_empty() {
             return Err(JoinError::InvalidGroupId);
         }
         if !(config.min_session_timeout_ms..=config.max_session_timeout_ms).contains(&joiner.session_timeout_ms) {
             return Err(JoinError::InvalidSessionTimeout);
         }
+        if let Some(outcome) = self.join_consumer_group(now, &request.group_id, joiner, context, out) {
+            return outcome;
+        }
+        out.records.append(&mut self.bury_empty_consumer_group(&request.group_id));
+        let buried = out.records.len();
+        let Self { groups, config, timers, .. } = self;
         let id: std::sync::Arc<str> = (&**request.group_id).into();
         let is_new = !groups.contains_key(&id);
         if is_new && !joiner.member_id.is_empty() {
+            out.records.clear();
             return Err(MemberError::UnknownMember.into());
         }
         let group = groups.entry(id.clone()).or_insert_with(|| Group::new(id, now));
         group.join(joiner, &mut Step { now, config, timers, out });
-        if is_new && out.records.is_empty() {
+        if is_new && out.records.len() == buried {
             out.records.push(group.empty_record());
-        }
-        let mut buried = Vec::new();
-        foreign.tombstones(&request.group_id, &mut buried);
-        if !buried.is_empty() {
-            // The group is classic from here on, also if it was known by its offsets only.
-            if out.records.is_empty() && group.generation == 0 {
-                buried.push(group.empty_record());
-            }
-            out.records.splice(0..0, buried);
         }
         Ok(())
     }
@@ -77,30 +77,32 @@ impl GroupCoordinator {
         out: &mut Effects,
     ) {
         let to = Waiting { ticket, version: context.api_version };
-        let Self { groups, config, timers, .. } = self;
         let nameless = to.version >= SYNC_NAMES_PROTOCOL_VERSION
             && (request.protocol_type.is_none() || request.protocol_name.is_none());
         let error = if request.group_id.is_empty() {
             SyncError::InvalidGroupId
         } else if nameless {
             SyncError::InconsistentProtocol
-        } else if let Some(group) = groups.get_mut(&**request.group_id) {
-            group.sync(to, request, &mut Step { now, config, timers, out });
+        } else if let Some(group) = self.groups.get_mut(&**request.group_id) {
+            group.sync(to, request, &mut Step { now, config: &self.config, timers: &mut self.timers, out });
             return;
         } else {
-            MemberError::UnknownMember.into()
+            match self.sync_consumer_group(now, to, request, out) {
+                Some(Ok(())) => return,
+                Some(Err(error)) => error,
+                None => MemberError::UnknownMember.into(),
+            }
         };
         out.replies.push(sync_error(to, error.code().code()));
     }
 
     pub(super) fn heartbeat(&mut self, now: i64, ticket: Ticket, request: &HeartbeatRequest, out: &mut Effects) {
-        let Self { groups, config, timers, .. } = self;
         let outcome = if request.group_id.is_empty() {
             Err(HeartbeatError::InvalidGroupId)
-        } else if let Some(group) = groups.get_mut(&**request.group_id) {
-            group.heartbeat(request, &mut Step { now, config, timers, out })
+        } else if let Some(group) = self.groups.get_mut(&**request.group_id) {
+            group.heartbeat(request, &mut Step { now, config: &self.config, timers: &mut self.timers, out })
         } else {
-            Err(MemberError::UnknownMember.into())
+            self.beat_as_classic(now, request).unwrap_or(Err(MemberError::UnknownMember.into()))
         };
         let code = outcome.err().map_or(0, |error| error.code().code());
         out.replies.push((ticket, Response::Heartbeat(HeartbeatResponse::default().with_error_code(code))));
@@ -114,7 +116,6 @@ impl GroupCoordinator {
         request: &LeaveGroupRequest,
         out: &mut Effects,
     ) {
-        let Self { groups, config, timers, .. } = self;
         let one_only = context.api_version < LEAVE_MANY_VERSION;
         let mut request = request.clone();
         if one_only {
@@ -124,9 +125,14 @@ impl GroupCoordinator {
         let response = if request.group_id.is_empty() {
             LeaveGroupResponse::default().with_error_code(GroupError::InvalidGroupId.code().code())
         } else {
-            let members = match groups.get_mut(&**request.group_id) {
-                Some(group) => group.leave(&request, &mut Step { now, config, timers, out }),
-                None => crate::classic::nobody_left(&request),
+            let members = match self.groups.get_mut(&**request.group_id) {
+                Some(group) => {
+                    group.leave(&request, &mut Step { now, config: &self.config, timers: &mut self.timers, out })
+                }
+                None => {
+                    let left = self.leave_as_classic(now, &request, out);
+                    left.unwrap_or_else(|| crate::classic::nobody_left(&request))
+                }
             };
             if one_only {
                 let code = members.first().map_or(ErrorCode::None.code(), |member| member.error_code);

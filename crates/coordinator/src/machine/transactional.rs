@@ -8,6 +8,7 @@ use andiron_replication::machine::Ticket;
 
 use super::GroupCoordinator;
 use crate::classic::State;
+use crate::consumer;
 use crate::effects::{Effects, EndOfTransaction, Response};
 use crate::error::{CommitError, MemberError};
 use crate::record::Record;
@@ -19,10 +20,11 @@ impl GroupCoordinator {
         &mut self,
         now: i64,
         ticket: Ticket,
+        version: i16,
         request: &TxnOffsetCommitRequest,
         out: &mut Effects,
     ) {
-        let allowed = self.check_commit_in_transaction(request);
+        let allowed = self.check_commit_in_transaction(version, request);
         let limit = usize::try_from(self.config.offset_metadata_max_bytes).unwrap_or(0);
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
@@ -64,9 +66,16 @@ impl GroupCoordinator {
         out.parked.push((ticket, Response::TxnOffsetCommit(TxnOffsetCommitResponse::default().with_topics(topics))));
     }
 
-    /// A producer need not say for which member it commits; if it does, that member must be of this generation.
-    fn check_commit_in_transaction(&self, request: &TxnOffsetCommitRequest) -> Result<(), CommitError> {
+    /// A producer need not say for which member it commits; if it does, that member must be of this generation or epoch.
+    fn check_commit_in_transaction(&self, version: i16, request: &TxnOffsetCommitRequest) -> Result<(), CommitError> {
         let generation = request.generation_id;
+        if let Some(group) = self.consumer_groups.get(&**request.group_id) {
+            return self.check_commit_of_consumer(group, version, request).map_err(|error| match error {
+                // No version of TxnOffsetCommit knows the code of stale epochs.
+                CommitError::StaleEpoch => MemberError::IllegalGeneration.into(),
+                error => error,
+            });
+        }
         let Some(group) = self.groups.get(&**request.group_id) else {
             return if generation < 0 { Ok(()) } else { Err(MemberError::IllegalGeneration.into()) };
         };
@@ -78,6 +87,21 @@ impl GroupCoordinator {
             group.check_generation(member, instance, generation)?;
         }
         Ok(())
+    }
+
+    /// As with OffsetCommit, one partition that is not the member's is enough to refuse them all.
+    fn check_commit_of_consumer(
+        &self,
+        group: &consumer::Group,
+        version: i16,
+        request: &TxnOffsetCommitRequest,
+    ) -> Result<(), CommitError> {
+        let instance = request.group_instance_id.as_deref();
+        let check = group.check_commit(&request.member_id, instance, request.generation_id, version, true)?;
+        request.topics.iter().try_for_each(|topic| {
+            let id = self.topics.id(&topic.name).unwrap_or_default();
+            topic.partitions.iter().try_for_each(|at| check.partition(id, at.partition_index))
+        })
     }
 
     /// A marker is to be written into the log of this coordinator.

@@ -1,4 +1,4 @@
-//! The records of KIP-848 groups. They are read so that a log of Apache Kafka can be understood, not yet written.
+//! The records of KIP-848 groups, in the notation of `protocol::schema`.
 
 use andiron_protocol::message;
 use andiron_protocol::schema::{At, Bytes, Json, SchemaError, ToJson, Uuid, Wire, get_uvarint, put_uvarint};

@@ -80,6 +80,7 @@ fn groups_lie_in_the_partition_that_their_name_says() {
         let group = match record {
             Record::OffsetCommit { key, .. } => key.group,
             Record::GroupMetadata { group, .. } => group,
+            Record::ConsumerGroup(change) => change.group,
             Record::Other { .. } | Record::OffsetInTransaction { .. } | Record::EndOfTransaction(_) => continue,
         };
         assert_eq!(partition_for(&group, 3), i32::from(partition), "{group}");
@@ -115,7 +116,7 @@ fn a_partition_of_apache_kafka_loads_with_its_groups_and_offsets() {
         }
         machine.loaded(0);
         told.push_str(&format!("partition {partition}\n{}", crate::replay::state_of(&mut machine)));
-        assert_eq!(machine.foreign_records() > 0, partition != 0);
+        assert_eq!(machine.foreign_records(), 0);
     }
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/captured/kafka-4.3.1.loaded.txt");
     if std::env::var_os("UPDATE").is_some() {
@@ -130,7 +131,6 @@ fn a_group_of_the_new_protocol_becomes_classic_or_goes_with_all_its_records() {
         let mut stage = Stage::new();
         stage.log = records_of(1);
         stage.act("restart");
-        assert!(stage.harness.latest().foreign_records() > 0);
         stage.act(act);
         let mut last = std::collections::BTreeMap::new();
         for (key, value) in stage.log.iter().map(|record| record.encode().unwrap()) {

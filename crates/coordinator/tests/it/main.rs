@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod captured;
+mod consumer_words;
 mod limits;
 mod replay;
 mod stage;

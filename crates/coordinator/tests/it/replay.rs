@@ -3,7 +3,7 @@
 use andiron_coordinator::{
     Call, GroupCoordinator, GroupOffsets, Request, RequestContext, Response, StateMachine, Ticket,
 };
-use andiron_protocol::messages::{DescribeGroupsRequest, ListGroupsRequest};
+use andiron_protocol::messages::{ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest};
 use proptest::prelude::*;
 
 use crate::stage::Stage;
@@ -20,6 +20,18 @@ pub fn state_of(machine: &mut GroupCoordinator) -> String {
     let mut out = String::new();
     for listed in list.groups {
         let id = listed.group_id.clone();
+        if listed.group_type == *"consumer" {
+            let describe = ConsumerGroupDescribeRequest::default().with_group_ids(vec![id.clone()]);
+            let Response::ConsumerGroupDescribe(described) = ask(machine, Request::ConsumerGroupDescribe(describe))
+            else {
+                panic!()
+            };
+            out.push_str(&format!("{} {} consumer\n", &**id, &*listed.group_state));
+            let lines = crate::consumer_words::described(&described);
+            out.push_str(&lines.iter().map(|line| format!("  {}\n", line.trim())).collect::<String>());
+            fetch_all(machine, &id, &mut out);
+            continue;
+        }
         let describe = DescribeGroupsRequest::default().with_groups(vec![id.clone()]);
         let Response::DescribeGroups(described) = ask(machine, Request::DescribeGroups(describe)) else { panic!() };
         let group = &described.groups[0];
@@ -37,20 +49,25 @@ pub fn state_of(machine: &mut GroupCoordinator) -> String {
                 ));
             }
         }
-        let mut asked = GroupOffsets::default();
-        asked.group.group_id = id.clone();
-        asked.group.topics = None;
-        let Response::OffsetFetch(fetched) = ask(machine, Request::OffsetFetch(asked)) else { panic!() };
-        for topic in &fetched.topics {
-            for p in &topic.partitions {
-                out.push_str(&format!(
-                    "  {}/{} = {} {:?}\n",
-                    &**topic.name, p.partition_index, p.committed_offset, p.metadata
-                ));
-            }
-        }
+        fetch_all(machine, &id, &mut out);
     }
     out
+}
+
+fn fetch_all(machine: &mut GroupCoordinator, group: &GroupId, out: &mut String) {
+    let mut asked = GroupOffsets::default();
+    asked.group.group_id = group.clone();
+    asked.group.topics = None;
+    asked.group.member_epoch = -1;
+    let Response::OffsetFetch(fetched) = ask(machine, Request::OffsetFetch(asked)) else { panic!() };
+    for topic in &fetched.topics {
+        for p in &topic.partitions {
+            out.push_str(&format!(
+                "  {}/{} = {} {:?}\n",
+                &**topic.name, p.partition_index, p.committed_offset, p.metadata
+            ));
+        }
+    }
 }
 
 /// Requests of clients that mostly know what they do: the ids and generations named have often existed.
@@ -60,6 +77,19 @@ fn line() -> impl Strategy<Value = String> {
     let id = (who.clone(), 1..9u8).prop_map(|(who, number)| format!("{who}#{number}"));
     let instance = prop_oneof![3 => Just(String::new()), 1 => Just(" instance=i".to_owned())];
     let id2 = id.clone();
+    let member = prop_oneof![Just("m1"), Just("m2"), Just("m3")];
+    let wants = prop_oneof![
+        3 => Just("topics=t".to_owned()),
+        1 => Just("topics=t,u".to_owned()),
+        1 => Just("regex=t|u.*".to_owned()),
+        1 => Just("topics=u assignor=range".to_owned()),
+    ];
+    let owns = prop_oneof![
+        2 => Just(String::new()),
+        1 => Just(" owns=-".to_owned()),
+        1 => Just(" owns=t:0".to_owned()),
+        1 => Just(" owns=t:1.2".to_owned()),
+    ];
     prop_oneof![
         4 => (who.clone(), group.clone(), instance.clone(), 0..10i16)
             .prop_map(|(w, g, i, v)| format!("join {w} {g} v={v}{i} rebalance=7000 protocols=range:topics+t,sticky:x")),
@@ -79,6 +109,21 @@ fn line() -> impl Strategy<Value = String> {
         1 => (who.clone(), group.clone()).prop_map(|(w, g)| format!("delete-offsets {w} {g} t/0 u/1")),
         1 => (who.clone(), group.clone()).prop_map(|(w, g)| format!("delete {w} {g}")),
         1 => (who.clone(), group.clone(), 0..7i16).prop_map(|(w, g, v)| format!("describe {w} {g} none v={v}")),
+        6 => (who.clone(), group.clone(), member.clone(), instance.clone(), wants.clone()).prop_map(|(w, g, m, i, t)| {
+            format!("beat {w} {g} as={m} epoch=0{i} {t}")
+        }),
+        8 => (who.clone(), group.clone(), member.clone(), 1..9i32, owns).prop_map(|(w, g, m, e, o)| {
+            format!("beat {w} {g} as={m} epoch={e}{o}")
+        }),
+        2 => (who.clone(), group.clone(), member.clone(), 1..9i32, wants).prop_map(|(w, g, m, e, t)| {
+            format!("beat {w} {g} as={m} epoch={e} {t}")
+        }),
+        2 => (who.clone(), group.clone(), member.clone(), instance, -2..0i32).prop_map(|(w, g, m, i, e)| {
+            format!("beat {w} {g} as={m} epoch={e}{i}")
+        }),
+        2 => (who.clone(), group.clone(), member, 1..6u8, 0..3u8)
+            .prop_map(|(w, g, m, e, p)| format!("commit {w} {g} as={m} gen={e} t/{p}=7")),
+        1 => (0..4i32, 0..3i32).prop_map(|(t, u)| format!("topics t/{} u/{u}", t.max(1))),
         1 => (who, 0..6i16).prop_map(|(w, v)| format!("list {w} v={v}")),
         1 => Just("fail NOT_ENOUGH_REPLICAS".to_owned()),
         3 => (1..8_000i64).prop_map(|ms| format!("pass {ms}")),
@@ -99,6 +144,7 @@ proptest! {
         }
         let live = state_of(stage.harness.latest_mut());
         let mut again = GroupCoordinator::new(Default::default());
+        again.set_image(stage.image.clone(), &Default::default(), false);
         for (offset, record) in stage.log.iter().enumerate() {
             again.replay(offset as i64, record);
         }

@@ -1,12 +1,15 @@
 //! One coordinator with a log of its own, spoken to in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use andiron_coordinator::config::Migration;
 use andiron_coordinator::routing::offset_fetch_response;
 use andiron_coordinator::{
     Call, EndOfTransaction, GroupConfig, GroupCoordinator, GroupOffsets, Record, Reply, Request, RequestContext,
     Response, Ticket,
 };
+use andiron_metadata::image::Image;
+use andiron_metadata::records::ConfigRecord;
 use andiron_protocol::ErrorCode;
 use andiron_protocol::kafka::protocol::{Encodable, StrBytes};
 use andiron_protocol::messages::join_group_request::JoinGroupRequestProtocol;
@@ -23,12 +26,15 @@ use andiron_replication::machine::{Harness, Outcome};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::consumer_words;
+
 /// A coordinator, its log, and who waits for what.
 pub struct Stage {
     pub harness: Harness<GroupCoordinator>,
     pub log: Vec<Record>,
     pub now: i64,
     config: GroupConfig,
+    pub image: Image,
     /// Who asked, at which version.
     tickets: BTreeMap<u64, (String, i16)>,
     ids: u128,
@@ -38,9 +44,9 @@ pub struct Stage {
 }
 
 /// `name key=value word` taken apart.
-struct Words<'a> {
+pub struct Words<'a> {
     plain: Vec<&'a str>,
-    named: BTreeMap<&'a str, &'a str>,
+    pub named: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Words<'a> {
@@ -54,18 +60,18 @@ impl<'a> Words<'a> {
         }
         words
     }
-    fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(&self, key: &str, default: T) -> T {
+    pub fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(&self, key: &str, default: T) -> T {
         self.named.get(key).map_or(default, |value| value.parse().unwrap())
     }
-    fn text(&self, key: &str) -> Option<StrBytes> {
+    pub fn text(&self, key: &str) -> Option<StrBytes> {
         self.named.get(key).map(|value| text(&full(value)))
     }
-    fn list(&self, key: &str) -> Vec<&'a str> {
+    pub fn list(&self, key: &str) -> Vec<&'a str> {
         self.named.get(key).map(|value| value.split(',').collect()).unwrap_or_default()
     }
 }
 
-fn text(text: &str) -> StrBytes {
+pub fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
@@ -95,22 +101,24 @@ fn place(word: &str) -> (&str, i32) {
     (topic, partition.parse().unwrap())
 }
 
-fn code(code: i16) -> &'static str {
+pub fn code(code: i16) -> &'static str {
     if code == 0 { "ok" } else { ErrorCode::from_code(code).unwrap().name() }
 }
 
 fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    bytes.escape_ascii().to_string()
 }
 
 impl Stage {
     pub fn new() -> Self {
-        let config = GroupConfig { initial_rebalance_delay_ms: 0, ..GroupConfig::default() };
+        let mut config = GroupConfig { initial_rebalance_delay_ms: 0, ..GroupConfig::default() };
+        config.consumer_assignment_interval.default = 0;
         let mut stage = Self {
             harness: Harness::new(GroupCoordinator::new(config.clone()), 0),
             log: Vec::new(),
             now: 0,
             config,
+            image: Image::new(""),
             tickets: BTreeMap::new(),
             ids: 0,
             held: false,
@@ -124,6 +132,7 @@ impl Stage {
     /// A machine that has read the log so far, as after a restart.
     fn load(&mut self) {
         let mut machine = GroupCoordinator::new(self.config.clone());
+        machine.set_image(self.image.clone(), &BTreeSet::new(), false);
         for (offset, record) in self.log.iter().enumerate() {
             use andiron_coordinator::StateMachine;
             let (key, value) = record.encode().unwrap();
@@ -235,6 +244,26 @@ impl Stage {
                 self.next_append = Some(*ErrorCode::ALL.iter().find(named).unwrap());
             }
             "config" => self.configure(&words),
+            "topics" => {
+                let named = words.plain[1..].iter().map(|word| place(word));
+                let topics = named.map(|(name, count)| (name.to_owned(), count)).collect();
+                let (image, changed, grown) = consumer_words::image(&self.image, &topics);
+                self.image = image.clone();
+                let changed = changed.iter().map(String::as_str).collect();
+                self.harness.latest_mut().set_image(image, &changed, grown);
+            }
+            "group-config" => {
+                for (name, value) in &words.named {
+                    let record = ConfigRecord {
+                        resource_type: 32,
+                        resource_name: words.plain[1].to_owned(),
+                        name: (*name).to_owned(),
+                        value: Some((*value).to_owned()),
+                    };
+                    self.image.apply(self.image.offset() + 1, &record.into()).unwrap();
+                }
+                self.harness.latest_mut().set_image(self.image.clone(), &BTreeSet::new(), false);
+            }
             "topic-deleted" => {
                 let gone: Vec<(&str, i32)> = words.plain[1..].iter().map(|word| place(word)).collect();
                 let effects = self.harness.latest_mut().partitions_deleted(&gone);
@@ -255,6 +284,12 @@ impl Stage {
         config.offset_metadata_max_bytes = words.number("offset.metadata.max.bytes", config.offset_metadata_max_bytes);
         config.offsets_retention_ms =
             words.number("offsets.retention.minutes", config.offsets_retention_ms / 60_000) * 60_000;
+        config.consumer_max_size = words.number("group.consumer.max.size", config.consumer_max_size);
+        let interval_ms = &mut config.consumer_assignment_interval.default;
+        *interval_ms = words.number("group.consumer.assignment.interval.ms", *interval_ms);
+        if let Some(policy) = words.named.get("group.consumer.migration.policy") {
+            config.consumer_migration = Migration::from_name(policy);
+        }
         self.harness.latest_mut().set_config(self.config.clone());
     }
 
@@ -287,6 +322,11 @@ impl Stage {
                 let request = ListGroupsRequest::default().with_states_filter(filter("states"));
                 (latest(5), Request::ListGroups(request.with_types_filter(filter("types"))))
             }
+            "beat" => (latest(1), Request::ConsumerGroupHeartbeat(consumer_words::heartbeat(words))),
+            "describe-consumer" => {
+                let request = ConsumerGroupDescribeRequest::default().with_group_ids(groups(words));
+                (latest(1), Request::ConsumerGroupDescribe(request))
+            }
             "delete" => (2, Request::DeleteGroups(DeleteGroupsRequest::default().with_groups_names(groups(words)))),
             other => panic!("no such directive: {other}"),
         };
@@ -312,7 +352,7 @@ fn groups(words: &Words<'_>) -> Vec<GroupId> {
     words.plain[2..].iter().map(|group| text(group).into()).collect()
 }
 
-fn group(words: &Words<'_>) -> GroupId {
+pub fn group(words: &Words<'_>) -> GroupId {
     text(words.plain.get(2).filter(|group| **group != "-").copied().unwrap_or_default()).into()
 }
 
@@ -345,6 +385,9 @@ fn subscription(topics: &[&str]) -> Bytes {
         out.extend((topic.len() as i16).to_be_bytes());
         out.extend(topic.as_bytes());
     }
+    // No bytes for the assignor, nothing owned.
+    out.extend((-1i32).to_be_bytes());
+    out.extend(0i32.to_be_bytes());
     out.into()
 }
 
@@ -401,7 +444,10 @@ fn commit(words: &Words<'_>) -> OffsetCommitRequest {
             .with_partition_index(partition)
             .with_committed_offset(offset.parse().unwrap())
             .with_committed_metadata(metadata);
-        OffsetCommitRequestTopic::default().with_name(text(topic).into()).with_partitions(vec![partition])
+        OffsetCommitRequestTopic::default()
+            .with_name(text(topic).into())
+            .with_topic_id(consumer_words::topic_id(topic))
+            .with_partitions(vec![partition])
     });
     OffsetCommitRequest::default()
         .with_group_id(group(words))
@@ -439,11 +485,11 @@ fn fetch(words: &Words<'_>) -> GroupOffsets {
         OffsetFetchRequestTopics::default().with_name(text(topic).into()).with_partition_indexes(vec![partition])
     });
     let topics: Vec<_> = topics.collect();
-    let group = OffsetFetchRequestGroup::default().with_group_id(group(words)).with_topics(if topics.is_empty() {
-        None
-    } else {
-        Some(topics)
-    });
+    let group = OffsetFetchRequestGroup::default()
+        .with_group_id(group(words))
+        .with_member_id(words.text("as"))
+        .with_member_epoch(words.number("epoch", -1));
+    let group = group.with_topics(if topics.is_empty() { None } else { Some(topics) });
     GroupOffsets { group, require_stable: words.named.contains_key("stable") }
 }
 
@@ -478,6 +524,8 @@ fn assert_fits(response: &Response, version: i16) {
         Response::DescribeGroups(a) => a.encode(out, version),
         Response::ListGroups(a) => a.encode(out, version),
         Response::DeleteGroups(a) => a.encode(out, version),
+        Response::ConsumerGroupHeartbeat(a) => a.encode(out, version),
+        Response::ConsumerGroupDescribe(a) => a.encode(out, version),
     }
     .unwrap();
 }
@@ -504,6 +552,7 @@ fn record(record: &Record) -> String {
             let members = value.members.iter().map(|m| format!(" {}:{}", m.member_id, lossy(&m.assignment)));
             format!("group {group} generation={}{}", value.generation, members.collect::<String>())
         }
+        Record::ConsumerGroup(said) => consumer_words::record(said),
         Record::Other { key_type, .. } => format!("type {key_type}"),
     }
 }
@@ -603,5 +652,7 @@ fn answer(response: &Response) -> Vec<String> {
             let each = a.results.iter().map(|r| format!(" {}:{}", &**r.group_id, code(r.error_code)));
             vec![format!("delete{}", each.collect::<String>())]
         }
+        Response::ConsumerGroupHeartbeat(a) => vec![consumer_words::beaten(a)],
+        Response::ConsumerGroupDescribe(a) => consumer_words::described(a),
     }
 }

@@ -165,10 +165,12 @@ fn the_log_of_a_new_cluster_begins_as_kafkas() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(names, ["Bootstrap records", "metadata.version", "transaction.version", "end", "register", "unfence"]);
+    let expected =
+        ["Bootstrap records", "metadata.version", "group.version", "transaction.version", "end", "register", "unfence"];
+    assert_eq!(names, expected);
     let image = cluster.image();
     let broker = image.broker(1).unwrap();
-    assert!(!broker.fenced && broker.epoch == 4 && broker.endpoint("PLAINTEXT").is_some());
+    assert!(!broker.fenced && broker.epoch == 5 && broker.endpoint("PLAINTEXT").is_some());
     assert_eq!(image.feature("metadata.version"), 30);
 }
 
@@ -487,14 +489,15 @@ fn the_older_way_replaces_all_configs_of_a_resource() {
 #[test]
 fn producer_ids_are_given_away_in_blocks() {
     let mut cluster = Cluster::up();
+    let epoch = cluster.image().broker(1).unwrap().epoch;
     for first in [0, 1000, 2000] {
-        let request = AllocateProducerIdsRequest::default().with_broker_id(BrokerId(1)).with_broker_epoch(4);
+        let request = AllocateProducerIdsRequest::default().with_broker_id(BrokerId(1)).with_broker_epoch(epoch);
         let Response::AllocateProducerIds(response) = cluster.ask(Request::AllocateProducerIds(request)) else {
             panic!()
         };
         assert_eq!((response.producer_id_start.0, response.producer_id_len), (first, 1000));
     }
-    let stale = AllocateProducerIdsRequest::default().with_broker_id(BrokerId(1)).with_broker_epoch(2);
+    let stale = AllocateProducerIdsRequest::default().with_broker_id(BrokerId(1)).with_broker_epoch(epoch - 1);
     let Response::AllocateProducerIds(response) = cluster.ask(Request::AllocateProducerIds(stale)) else { panic!() };
     assert_eq!(response.error_code, ErrorCode::StaleBrokerEpoch.code());
 }
@@ -552,7 +555,7 @@ fn replicas_follow_when_a_leader_goes() {
     let image = cluster.image();
     let leaders: Vec<i32> = image.topic("t").unwrap().partitions.iter().map(|p| p.leader).collect();
     assert_eq!(leaders, [1, 2]);
-    cluster.beat(1, 4, true, false);
+    cluster.beat(1, image.broker(1).unwrap().epoch, true, false);
     let image = cluster.image();
     for partition in &image.topic("t").unwrap().partitions {
         assert_eq!((partition.leader, &partition.isr[..]), (2, &[2][..]));

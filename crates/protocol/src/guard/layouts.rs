@@ -33,6 +33,7 @@ pub(super) fn layout(key: ApiKey) -> Option<&'static Layout> {
         ApiKey::CreatePartitions => &CREATE_PARTITIONS,
         ApiKey::DeleteGroups => &DELETE_GROUPS,
         ApiKey::IncrementalAlterConfigs => &INCREMENTAL_ALTER_CONFIGS,
+        ApiKey::OffsetDelete => &OFFSET_DELETE,
         ApiKey::DescribeCluster => &DESCRIBE_CLUSTER,
         ApiKey::AddPartitionsToTxn => &ADD_PARTITIONS_TO_TXN,
         ApiKey::AddOffsetsToTxn => &ADD_OFFSETS_TO_TXN,
@@ -42,6 +43,8 @@ pub(super) fn layout(key: ApiKey) -> Option<&'static Layout> {
         ApiKey::DescribeProducers => &DESCRIBE_PRODUCERS,
         ApiKey::DescribeTransactions => &DESCRIBE_TRANSACTIONS,
         ApiKey::ListTransactions => &LIST_TRANSACTIONS,
+        ApiKey::ConsumerGroupHeartbeat => &CONSUMER_GROUP_HEARTBEAT,
+        ApiKey::ConsumerGroupDescribe => &CONSUMER_GROUP_DESCRIBE,
         ApiKey::DescribeTopicPartitions => &DESCRIBE_TOPIC_PARTITIONS,
         _ => return admin::layout(key),
     })
@@ -400,3 +403,30 @@ const LIST_TRANSACTIONS: Layout = Layout {
     flexible_from: 0,
     fields: &[field(0, Array(&Text)), field(0, Array(&Fixed(8))), field(1, Fixed(8)), field(2, Text)],
 };
+
+const OFFSET_DELETE: Layout = Layout {
+    flexible_from: i16::MAX,
+    fields: &[
+        field(0, Text),
+        field(0, Array(&Struct(&[field(0, Text), field(0, Array(&Struct(&[field(0, Fixed(4))])))]))),
+    ],
+};
+
+const CONSUMER_GROUP_HEARTBEAT: Layout = Layout {
+    flexible_from: 0,
+    fields: &[
+        field(0, Text),
+        field(0, Text),
+        field(0, Fixed(4)),
+        field(0, Text),
+        field(0, Text),
+        field(0, Fixed(4)),
+        field(0, Array(&Text)),
+        field(1, Text),
+        field(0, Text),
+        field(0, Array(&Struct(&[field(0, Fixed(16)), field(0, Array(&Fixed(4)))]))),
+    ],
+};
+
+const CONSUMER_GROUP_DESCRIBE: Layout =
+    Layout { flexible_from: 0, fields: &[field(0, Array(&Text)), field(0, Fixed(1))] };
