@@ -10,8 +10,7 @@ from peers import ApacheKafka, Missing, jars, tool
 from server import Andiron, free_port
 
 pytestmark = pytest.mark.kafka
-# What no broker of ours serves yet: groups of KIP-848. Over Apache Kafka all cases run.
-NOT_SERVED_YET = ["kip848::"]
+RESTART = "judged::an_idempotent_producer_writes_each_record_once_across_a_restart"
 
 
 @pytest.fixture
@@ -31,8 +30,16 @@ def broker(request, binary, tmp_path):
     server.stop()
 
 
-@pytest.mark.parametrize("broker", ["andiron", pytest.param("apache-kafka", marks=pytest.mark.wide)], indirect=True)
-def test_our_client(broker, tmp_path):
+BOTH = pytest.mark.parametrize("broker", ["andiron", pytest.param("apache-kafka", marks=pytest.mark.wide)], indirect=True)
+
+
+@BOTH
+def test_our_client(broker):
+    run_cases(broker, "--skip", RESTART)
+
+
+@BOTH
+def test_our_client_while_the_broker_is_killed(broker, tmp_path):
     asked, done = tmp_path / "asked", tmp_path / "done"
     os.mkfifo(asked)
     os.mkfifo(done)
@@ -45,8 +52,7 @@ def test_our_client(broker, tmp_path):
             answer.write("started\n")
 
     threading.Thread(target=restart, daemon=True).start()
-    skipped = [word for name in NOT_SERVED_YET if isinstance(broker, Andiron) for word in ("--skip", name)]
-    run_cases(broker, *skipped, restart=f"echo now > {asked}; cat {done}")
+    run_cases(broker, RESTART, restart=f"echo now > {asked}; cat {done}")
 
 
 @pytest.mark.wide
