@@ -93,6 +93,10 @@ fn ending(known: &Transaction, request: &EndTransaction) -> Result<Ending, Trans
     let repeated = bumped || rotated;
     let valid = match known.state {
         TransactionState::Ongoing | TransactionState::Empty => same,
+        // The producer was told its next epoch already, and ends what it has not begun yet: it is to come again.
+        TransactionState::PrepareCommit | TransactionState::PrepareAbort if same => {
+            return Err(TransactionError::Concurrent);
+        }
         TransactionState::PrepareCommit | TransactionState::PrepareAbort => bumped,
         TransactionState::CompleteCommit | TransactionState::CompleteAbort => repeated || same,
         TransactionState::Dead | TransactionState::PrepareEpochFence => same,
