@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use andiron_client::{Client, Isolation, OffsetAndMetadata, Producer, ProducerRecord, SendError, TransactionError};
+use andiron_client::{
+    Client, Isolation, OffsetAndMetadata, OffsetSpec, Producer, ProducerRecord, SendError, TopicPartition, Topics,
+    TransactionError,
+};
 use tokio::time::timeout;
 
 use crate::consuming::{PATIENCE, TICK, fill, member, number, poll_some, unique};
@@ -20,8 +23,24 @@ async fn send(producer: &Producer, topic: &str, value: &str) -> Result<(), SendE
 }
 
 async fn committed(client: &Client, topic: &str) -> Vec<String> {
+    settled(client, topic).await;
     let read = read_all(client, topic, Isolation::ReadCommitted).await;
     read.into_iter().map(|record| String::from_utf8(record.value.unwrap()).unwrap()).collect()
+}
+
+/// A commit is answered when it is decided; its markers follow. Waits until no transaction is open in the topic.
+async fn settled(client: &Client, topic: &str) {
+    let partitions = client.topics(&Topics::Names(vec![topic.to_owned()])).await.unwrap()[0].partitions.len();
+    let ask: Vec<_> =
+        (0..partitions).map(|p| (TopicPartition::new(topic, i32::try_from(p).unwrap()), OffsetSpec::Latest)).collect();
+    let ends = async |isolation| -> Vec<Option<i64>> {
+        client.list_offsets(&ask, isolation).await.unwrap().iter().map(|found| found.offset).collect()
+    };
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while ends(Isolation::ReadCommitted).await != ends(Isolation::ReadUncommitted).await {
+        assert!(tokio::time::Instant::now() < deadline, "a transaction stays open in {topic}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

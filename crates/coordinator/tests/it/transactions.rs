@@ -283,7 +283,7 @@ fn what_may_end_a_transaction_of_version_2() {
         (
             "PrepareCommit",
             |stage| _ = (stage.add_as(producer(8, 5), &[("t", 0)], 2, false), stage.end(producer(8, 5), true, 2)),
-            ["INVALID_TXN_STATE", "CONCURRENT_TRANSACTIONS", "PRODUCER_FENCED", "PRODUCER_FENCED"],
+            ["INVALID_TXN_STATE", "CONCURRENT_TRANSACTIONS", "CONCURRENT_TRANSACTIONS", "CONCURRENT_TRANSACTIONS"],
         ),
         (
             "CompleteCommit",
