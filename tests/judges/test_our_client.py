@@ -66,7 +66,8 @@ def test_our_transactions_of_the_first_version(broker):
 
 def run_cases(broker, *filters, restart=""):
     ran = subprocess.run(
-        [os.environ["ANDIRON_CLIENT_TESTS"], "--include-ignored", *filters], capture_output=True, text=True, timeout=600,
+        # Groups mostly wait, so their cases wait together.
+        [os.environ["ANDIRON_CLIENT_TESTS"], "--include-ignored", "--test-threads=8", *filters], capture_output=True, text=True, timeout=600,
         env={**os.environ, "ANDIRON_TEST_BOOTSTRAP": broker.bootstrap, "ANDIRON_TEST_PYTHON": sys.executable,
              "ANDIRON_TEST_RESTART": restart})
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-3000:]

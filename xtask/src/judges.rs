@@ -8,6 +8,8 @@ use anyhow::bail;
 /// (environment, what it judges, which cases).
 const RUNS: [(&str, &str); 2] = [("spark-3.5", "kafka or spark"), ("spark-4", "spark")];
 
+const WORKERS: &str = "4";
+
 /// Builds the binary and runs every judge; `only` is handed to pytest's `-k`. With `wide` those too that compare at length
 /// with Apache Kafka: hundreds of its tools' runs, a second and more each.
 pub fn judges(only: Option<&str>, release: bool, wide: bool) -> anyhow::Result<()> {
@@ -21,6 +23,8 @@ pub fn judges(only: Option<&str>, release: bool, wide: bool) -> anyhow::Result<(
         println!("== judges of {environment}: {marks}");
         let mut pytest = Command::new(&python);
         pytest.args(["-m", "pytest", "-q", "-rs", "--durations=5", "-p", "no:cacheprovider", "-m", &marks]).arg(&cases);
+        // Most judges mostly wait. The cases of a file share a server, so a file stays with one worker.
+        pytest.args(["-n", WORKERS, "--dist", "loadfile"]);
         if let Some(only) = only {
             pytest.args(["-k", only]);
         }

@@ -10,6 +10,7 @@ use andiron_client::{
     Client, Consumer, ConsumerError, ConsumerRecord, OffsetAndMetadata, ProducerRecord, RebalanceListener,
     TopicPartition,
 };
+use futures::future::join_all;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 
@@ -159,9 +160,8 @@ async fn what_one_member_has_committed_the_next_does_not_read_again() {
 async fn members_share_under_every_assignor_and_each_record_is_read_once() {
     crate::support::log();
     let bootstrap = bootstrap();
-    for (name, properties) in protocols() {
-        members_share(&bootstrap, name, &properties).await;
-    }
+    let protocols = protocols();
+    join_all(protocols.iter().map(|(name, properties)| members_share(&bootstrap, name, properties))).await;
 }
 
 /// One member, then two, then three, then two again share six partitions.
@@ -448,51 +448,57 @@ const KAFKA_PYTHON: &str = "import sys, threading, kafka\n\
 async fn other_clients_members_rebalance_with_ours() {
     crate::support::log();
     let bootstrap = bootstrap();
-    for (what, script, strategy) in [
+    let stories = [
         ("confluent eager", CONFLUENT, "range"),
         ("confluent eager", CONFLUENT, "roundrobin"),
         ("confluent cooperative", CONFLUENT, "cooperative-sticky"),
         ("kafka-python eager", KAFKA_PYTHON, "range"),
         ("kafka-python eager", KAFKA_PYTHON, "roundrobin"),
-    ] {
-        let client = client(&bootstrap, &[]);
-        for ours_first in [true, false] {
-            let topic = topic(&client, "together", 4).await;
-            let group = unique("together");
-            let start = || foreign(script, &[&bootstrap, &group, &topic, strategy]);
-            let mut theirs = (!ours_first).then(start);
-            if theirs.is_some() {
-                wait_for_members(&client, &group, 1).await;
-            }
-            let mut ours = member(&bootstrap, &group, &[("partition.assignment.strategy", strategy)]);
-            ours.subscribe([topic.as_str()]).await.unwrap();
-            if ours_first {
-                poll_until(&mut [&mut ours], |all| is_shared(all, 4)).await;
-                theirs = Some(start());
-            }
-            poll_until(&mut [&mut ours], |all| all[0].assignment().len() == 2).await;
-            fill(&client, &topic, 4, 0..400).await;
-            let mut seen: HashMap<usize, usize> = HashMap::new();
-            for record in poll_some(&mut ours, 200).await {
-                *seen.entry(number(&record)).or_default() += 1;
-            }
-            let ending = tokio::task::spawn_blocking(move || theirs.unwrap().end());
-            let late = poll_until(&mut [&mut ours], |all| is_shared(all, 4)).await;
-            for n in ending.await.unwrap().into_iter().chain(late.iter().map(number)) {
-                *seen.entry(n).or_default() += 1;
-            }
-            // What the other did not come to is ours now.
-            let deadline = Instant::now() + PATIENCE;
-            while seen.len() < 400 {
-                assert!(Instant::now() < deadline, "{what} {strategy}: {} records came", seen.len());
-                for record in ours.poll(TICK).await.unwrap() {
-                    *seen.entry(number(&record)).or_default() += 1;
-                }
-            }
-            assert!(seen.values().all(|times| *times == 1), "{what} {strategy}: {seen:?}");
-            ours.close(PATIENCE).await.unwrap();
+    ];
+    // Most of a rebalance is waiting, so the stories wait together.
+    let both = |(what, script, strategy)| {
+        [true, false].map(|first| rebalance_beside(&bootstrap, what, script, strategy, first))
+    };
+    join_all(stories.into_iter().flat_map(both)).await;
+}
+
+/// Ours and another client's member share a topic until the other goes: every record comes once, to one of them.
+async fn rebalance_beside(bootstrap: &str, what: &str, script: &'static str, strategy: &str, ours_first: bool) {
+    let client = client(bootstrap, &[]);
+    let topic = topic(&client, "together", 4).await;
+    let group = unique("together");
+    let start = || foreign(script, &[bootstrap, &group, &topic, strategy]);
+    let mut theirs = (!ours_first).then(start);
+    if theirs.is_some() {
+        wait_for_members(&client, &group, 1).await;
+    }
+    let mut ours = member(bootstrap, &group, &[("partition.assignment.strategy", strategy)]);
+    ours.subscribe([topic.as_str()]).await.unwrap();
+    if ours_first {
+        poll_until(&mut [&mut ours], |all| is_shared(all, 4)).await;
+        theirs = Some(start());
+    }
+    poll_until(&mut [&mut ours], |all| all[0].assignment().len() == 2).await;
+    fill(&client, &topic, 4, 0..400).await;
+    let mut seen: HashMap<usize, usize> = HashMap::new();
+    for record in poll_some(&mut ours, 200).await {
+        *seen.entry(number(&record)).or_default() += 1;
+    }
+    let ending = tokio::task::spawn_blocking(move || theirs.unwrap().end());
+    let late = poll_until(&mut [&mut ours], |all| is_shared(all, 4)).await;
+    for n in ending.await.unwrap().into_iter().chain(late.iter().map(number)) {
+        *seen.entry(n).or_default() += 1;
+    }
+    // What the other did not come to is ours now.
+    let deadline = Instant::now() + PATIENCE;
+    while seen.len() < 400 {
+        assert!(Instant::now() < deadline, "{what} {strategy}: {} records came", seen.len());
+        for record in ours.poll(TICK).await.unwrap() {
+            *seen.entry(number(&record)).or_default() += 1;
         }
     }
+    assert!(seen.values().all(|times| *times == 1), "{what} {strategy}: {seen:?}");
+    ours.close(PATIENCE).await.unwrap();
 }
 
 async fn wait_for_members(client: &Client, group: &str, members: usize) {

@@ -19,9 +19,9 @@ const MODERN: (&str, &str) = ("group.protocol", "consumer");
 async fn kip_848_members_share_and_each_record_is_read_once() {
     crate::support::log();
     let bootstrap = bootstrap();
-    for assignor in ["uniform", "range"] {
-        members_share(&bootstrap, assignor, &[MODERN, ("group.remote.assignor", assignor)]).await;
-    }
+    let share =
+        async |assignor| members_share(&bootstrap, assignor, &[MODERN, ("group.remote.assignor", assignor)]).await;
+    tokio::join!(share("uniform"), share("range"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
