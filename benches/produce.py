@@ -8,9 +8,9 @@ import sys
 import tempfile
 
 import measure
-from confluent_kafka.admin import AdminClient, NewTopic
+from perf import Topic, consume, produce
 
-from peers import ApacheKafka, Missing, jars, tool
+from peers import ApacheKafka, Missing, jars
 from server import Andiron
 
 ROUNDS, RECORDS, SIZE = 3, 1_000_000, 1024
@@ -20,23 +20,8 @@ SAME = ["group.initial.rebalance.delay.ms=0"]
 
 def one_round(server, topic):
     """(records/s, p99 ms, broker CPU us per produced record, records/s read, CPU us per consumed record)"""
-    pid = server.process.pid
-    admin = AdminClient({"bootstrap.servers": server.bootstrap})
-    admin.create_topics([NewTopic(topic, 3)])[topic].result()
-    before = measure.cpu_seconds(pid)
-    out = tool("org.apache.kafka.tools.ProducerPerformance", "--topic", topic, "--num-records", RECORDS, "--record-size", SIZE,
-               "--throughput", -1, "--producer-props", f"bootstrap.servers={server.bootstrap}", "acks=all", timeout=600)
-    produced = measure.cpu_seconds(pid) - before
-    last = out.strip().splitlines()[-1]
-    rate, p99 = float(re.search(r"([\d.]+) records/sec", last)[1]), float(re.search(r"([\d.]+) ms 99th", last)[1])
-    before = measure.cpu_seconds(pid)
-    out = tool("org.apache.kafka.tools.ConsumerPerformance", "--bootstrap-server", server.bootstrap, "--topic", topic,
-               "--messages", RECORDS, "--timeout", 120_000, timeout=600)
-    consumed = measure.cpu_seconds(pid) - before
-    fields = [f.strip() for f in out.strip().splitlines()[-1].split(",")]
-    assert int(fields[4]) >= RECORDS, out
-    admin.delete_topics([topic])[topic].result()
-    return rate, p99, produced / RECORDS * 1e6, float(fields[5]), consumed / RECORDS * 1e6
+    with Topic(server, topic):
+        return *produce(server, topic, RECORDS, SIZE), *consume(server, topic, RECORDS)
 
 
 def main():

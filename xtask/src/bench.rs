@@ -14,6 +14,8 @@ pub enum Bench {
     Flights,
     /// producer-perf-test and consumer-perf-test, in turns with Apache Kafka
     Produce,
+    /// Records of three sizes, latency at steady rates, memory and recovery, in turns with Apache Kafka
+    Broker,
 }
 
 /// Runs one benchmark and prints its table.
@@ -22,6 +24,7 @@ pub fn run(what: Bench) -> anyhow::Result<()> {
         Bench::Start => "start.py",
         Bench::Flights => "flights.py",
         Bench::Produce => "produce.py",
+        Bench::Broker => "broker.py",
     };
     let binary = crate::python::andiron(true)?;
     let python = crate::python::environment("spark-3.5")?;

@@ -10,10 +10,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session as DataFusionSession, TableProvider};
-use datafusion::common::Result as DataFusionResult;
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result as DataFusionResult, ScalarValue};
 use datafusion::datasource::{DefaultTableSource, TableType};
-use datafusion::logical_expr::{Expr, LogicalPlan, TableScanBuilder};
+use datafusion::logical_expr::{Expr, ExprSchemable as _, LogicalPlan, TableScanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::Stream;
 
@@ -95,16 +95,20 @@ impl Resolved {
     }
 
     /// The same relation over bounded rows: `table` gives for each streaming source the rows of this batch. The table's
-    /// columns must be those of the source's schema.
+    /// columns must be those of the source's schema. `now_ms` is what `current_timestamp()` gives in it, milliseconds since the
+    /// epoch: a batch that is run again has the time that its offsets were written with (Spark's `batchTimestampMs`).
     pub fn with_bounded_sources(
         &self,
+        now_ms: i64,
         mut table: impl FnMut(&StreamingSource) -> Result<Arc<dyn TableProvider>, SparkError>,
     ) -> Result<Self, SparkError> {
         let plan = self
             .plan
             .clone()
             .transform_up_with_subqueries(|node| {
-                let Some(source) = streaming_scan(&node) else { return Ok(Transformed::no(node)) };
+                let Some(source) = streaming_scan(&node) else {
+                    return node.map_expressions(|expression| expression.transform_up(|leaf| at(leaf, now_ms)));
+                };
                 let LogicalPlan::TableScan(scan) = node else { return Ok(Transformed::no(node)) };
                 let rows = table(&source).map_err(SparkError::into_datafusion)?;
                 let scan = TableScanBuilder::new(scan.table_name.clone(), Arc::new(DefaultTableSource::new(rows)))
@@ -114,6 +118,18 @@ impl Resolved {
             })?
             .data;
         Ok(Self { plan, columns: self.columns.clone() })
+    }
+}
+
+/// `now()` as the literal of that instant; anything else as it is.
+fn at(expression: Expr, now_ms: i64) -> DataFusionResult<Transformed<Expr>> {
+    match &expression {
+        Expr::ScalarFunction(call) if call.func.name() == "now" && call.args.is_empty() => {
+            let nanos = ScalarValue::TimestampNanosecond(Some(now_ms.saturating_mul(1_000_000)), None);
+            let value = nanos.cast_to(&expression.get_type(&DFSchema::empty())?)?;
+            Ok(Transformed::yes(Expr::Literal(value, None)))
+        }
+        _ => Ok(Transformed::no(expression)),
     }
 }
 

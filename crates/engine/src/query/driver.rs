@@ -40,6 +40,8 @@ pub(crate) struct Driver {
     pub sink: Box<dyn MicroBatchSink>,
     pub store: CheckpointStore,
     pub trigger: Trigger,
+    /// When the batch under way was planned, milliseconds since the epoch; after a crash what its offsets say.
+    pub batch_time_ms: i64,
     /// A checkpoint folder that goes when the query has been stopped.
     pub temporary: Option<std::path::PathBuf>,
     pub fault: Option<Fault>,
@@ -120,6 +122,9 @@ impl Driver {
             }
         }
         let facts = self.store.facts(self.sources.len()).await?;
+        if let Some(metadata) = facts.latest_offsets.as_ref().and_then(|(_, seq)| seq.metadata.as_ref()) {
+            self.batch_time_ms = metadata.batch_timestamp_ms;
+        }
         let start = recovery::decide(self.normalized(facts)?)
             .map_err(|e| SparkError::plain(crate::Exception::Spark, format!("java.lang.IllegalStateException: {e}")))?;
         let mut settings = Settings::new(self.trigger);
@@ -188,9 +193,10 @@ impl Driver {
                 }
                 Act::WriteOffsets { batch, end, prune_below } => {
                     let since = Instant::now();
+                    self.batch_time_ms = timing.started;
                     let metadata = OffsetSeqMetadata {
                         batch_watermark_ms: 0,
-                        batch_timestamp_ms: timing.started,
+                        batch_timestamp_ms: self.batch_time_ms,
                         conf: {
                             let session = self.session()?;
                             pinned_confs(|name| session.conf().get(name))
@@ -287,7 +293,7 @@ impl Driver {
         }
         timing.add("getBatch", since);
         let since = Instant::now();
-        let rows = self.rows.with_bounded_sources(|leaf| {
+        let rows = self.rows.with_bounded_sources(self.batch_time_ms, |leaf| {
             let table = bounded.get(&leaf.id).cloned();
             Ok(table.unwrap_or_else(|| Arc::new(EmptyTable::new(Arc::clone(&leaf.schema)))))
         })?;

@@ -92,6 +92,7 @@ pub(crate) async fn start_resolved(
         sink,
         store,
         trigger,
+        batch_time_ms: now_ms(),
         temporary,
         fault,
     };

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use andiron_plan::spec::{LocalRelation, Relation, RelationNode, StreamTarget, Trigger, WriteStreamStart};
 use arrow::array::AsArray;
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use datafusion::datasource::provider_as_source;
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::functions::datetime;
+use datafusion::logical_expr::{LogicalPlanBuilder, cast, col};
 use futures::StreamExt;
 
 use super::start::start_resolved;
@@ -232,6 +233,47 @@ async fn a_death_at_any_act_leaves_every_row_once() {
         }
     }
     assert!(at > 12, "only {at} acts");
+}
+
+#[tokio::test]
+async fn a_batch_that_is_run_again_has_the_time_of_its_offsets() {
+    let world = World::new();
+    world.orders([5, 0, 0]);
+    let (out, checkpoint) = (world.place("out"), world.place("c"));
+    // The records' timestamp gives way to now().
+    let stamped = || {
+        let mut rows = kafka(&[("startingOffsets", "earliest")]);
+        let instant = rows.plan.schema().field(5).data_type().clone();
+        let columns = rows.columns.iter().map(|column| match column.internal.as_str() {
+            "timestamp" => cast(datetime::expr_fn::now(), instant.clone()).alias("timestamp"),
+            name => col(name),
+        });
+        rows.plan = LogicalPlanBuilder::from(rows.plan).project(columns).unwrap().build().unwrap();
+        rows
+    };
+    let start = write("parquet", &out, &checkpoint, Trigger::AvailableNow);
+    let (offsets, commit) = (Path::new(&checkpoint).join("offsets/0"), Path::new(&checkpoint).join("commits/0"));
+    let found = offsets.clone();
+    let fault = Box::new(move |_, _| found.exists());
+    let query = start_resolved(&world.session(), &start, stamped(), Some(fault)).await.unwrap().query;
+    query.await_termination(None).await.unwrap();
+    assert!(!commit.exists(), "it died before its batch");
+    let text = std::fs::read_to_string(&offsets).unwrap();
+    let (before, after) = text.split_once("\"batchTimestampMs\":").unwrap();
+    let then = 1_600_000_000_123_i64;
+    let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    std::fs::write(&offsets, format!("{before}\"batchTimestampMs\":{then}{after}")).unwrap();
+    let query = start_resolved(&world.session(), &start, stamped(), None).await.unwrap().query;
+    query.await_termination(None).await.unwrap();
+    let mut times = Vec::new();
+    for file in crate::sink::committed_files(Path::new(&out)).unwrap().unwrap() {
+        let file = std::fs::File::open(file).unwrap();
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        for batch in reader.build().unwrap() {
+            times.extend(batch.unwrap().column(5).as_primitive::<TimestampMicrosecondType>().values().iter().copied());
+        }
+    }
+    assert_eq!(times, [then * 1000; 5]);
 }
 
 #[tokio::test]
