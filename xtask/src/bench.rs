@@ -16,6 +16,8 @@ pub enum Bench {
     Produce,
     /// Records of three sizes, latency at steady rates, memory and recovery, in turns with Apache Kafka
     Broker,
+    /// 10,000 connections, 10,000 partitions, 500 members of a group, a reader that hardly reads: the broker's memory
+    Crowd,
 }
 
 /// Runs one benchmark and prints its table.
@@ -25,6 +27,7 @@ pub fn run(what: Bench) -> anyhow::Result<()> {
         Bench::Flights => "flights.py",
         Bench::Produce => "produce.py",
         Bench::Broker => "broker.py",
+        Bench::Crowd => "crowd.py",
     };
     let binary = crate::python::andiron(true)?;
     let python = crate::python::environment("spark-3.5")?;
