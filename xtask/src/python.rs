@@ -69,6 +69,8 @@ fn built(what: &str, arguments: &[&str], package: &str, target: &str) -> anyhow:
         if let cargo_metadata::Message::CompilerArtifact(artifact) = message?
             && artifact.target.name == target
             && artifact.package_id.repr.contains(&format!("#{package}@"))
+            // A program is also built with its unit tests in it, under the same name.
+            && artifact.profile.test == artifact.target.is_test()
             && let Some(executable) = artifact.executable
         {
             return Ok(executable.into());
