@@ -10,7 +10,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions::datetime;
-use datafusion::logical_expr::{LogicalPlanBuilder, cast, col};
+use datafusion::logical_expr::{LogicalPlanBuilder, cast, ident};
 use futures::StreamExt;
 
 use super::start::start_resolved;
@@ -246,7 +246,7 @@ async fn a_batch_that_is_run_again_has_the_time_of_its_offsets() {
         let instant = rows.plan.schema().field(5).data_type().clone();
         let columns = rows.columns.iter().map(|column| match column.internal.as_str() {
             "timestamp" => cast(datetime::expr_fn::now(), instant.clone()).alias("timestamp"),
-            name => col(name),
+            name => ident(name),
         });
         rows.plan = LogicalPlanBuilder::from(rows.plan).project(columns).unwrap().build().unwrap();
         rows
