@@ -8,6 +8,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "tests/peers")]
 
+from peers import Missing  # noqa: E402
 from server import Andiron  # noqa: E402
 
 
@@ -15,6 +16,17 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "kafka: judged by a Kafka client or tool")
     config.addinivalue_line("markers", "spark: judged by PySpark")
     config.addinivalue_line("markers", "wide: beside Apache Kafka at length; run by `cargo xtask judges --wide`")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    """A judge whose language is not on this machine is named and not run; a failure where CI=true."""
+    try:
+        return (yield)
+    except Missing as why:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(why))
 
 
 @pytest.fixture(scope="session")

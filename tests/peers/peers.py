@@ -32,11 +32,16 @@ class Missing(Exception):
     """What a peer needs is not on this machine; the text says what."""
 
 
+def needs(what, *programs):
+    """Names the program that `what` cannot be run without, if one is missing."""
+    for program in programs:
+        if not shutil.which(program):
+            raise Missing(f"no {program}: {what} cannot be run")
+
+
 def jars(name):
     """The folder with a peer's jars, fetched if need be."""
-    for program in ("java", "mvn"):
-        if not shutil.which(program):
-            raise Missing(f"no {program}: Apache {name.title()} cannot be run")
+    needs(f"Apache {name.title()}", "java", "mvn")
     pom = HERE / f"{name}.pom.xml"
     folder = CACHE / f"{name}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
     if not (folder / "complete").exists():

@@ -2,8 +2,8 @@
 //! compression when the topic asks. A batch that is not changed beyond its header is never copied.
 
 use andiron_protocol::batch::{
-    Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, Batches, HEADER_BYTES, NO_SEQUENCE, NO_TIMESTAMP,
-    TimestampType, patch_crc, walk_records,
+    Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, Batches, HEADER_BYTES, NO_TIMESTAMP, TimestampType,
+    patch_crc, walk_records,
 };
 use andiron_protocol::compression::{Codec, CompressionError};
 use bytes::Bytes;
@@ -118,10 +118,6 @@ fn check_one<'a>(
         if attributes.has_delete_horizon() {
             return Err(invalid("Clients are not allowed to set a delete horizon"));
         }
-    }
-    // Who has no id has no sequence either: readers rely on it.
-    if !header.has_producer_id() && header.base_sequence != NO_SEQUENCE {
-        return Err(invalid("a record batch without producer id must not have a sequence number"));
     }
     let facts = walk_records(batch).map_err(broken)?;
     if facts.count <= 0 {

@@ -245,6 +245,19 @@ fn duplicates_are_answered_and_gaps_refused_also_after_a_restart() {
     check(&mut log);
 }
 
+/// As kafkajs writes what is not idempotent: no producer, and yet epoch 0 and sequence 0.
+#[test]
+fn a_sequence_number_without_a_producer_means_nothing() {
+    let place = Place::new();
+    let (mut log, _) = place.open(small(), true, 0);
+    let options = BatchOptions { producer_epoch: 0, base_sequence: 0, ..BatchOptions::default() };
+    for first in [0, 10] {
+        assert_eq!(append(&mut log, &batch_of(options.clone(), first, 10)), first);
+    }
+    expect_records(&log, 0, 20);
+    assert!(log.producers().is_empty());
+}
+
 #[test]
 fn refusals_say_what_is_wrong_and_append_nothing() {
     let place = Place::new();
