@@ -38,6 +38,7 @@ mod pairs;
 mod print;
 mod producer_perf;
 mod properties;
+mod reassign_partitions;
 mod sending;
 mod session;
 mod signals;
@@ -100,6 +101,7 @@ const TOOLS: &[Tool] = &[
     of_options(&groups::SPEC, groups::run),
     of_options(&leader_election::SPEC, leader_election::run),
     of_options(&log_dirs::SPEC, log_dirs::run),
+    of_options(&reassign_partitions::SPEC, reassign_partitions::run),
     of_options(&topics::SPEC, topics::run),
 ];
 
