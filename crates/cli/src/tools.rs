@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "the tools share one kit; some of it waits for the next of them")]
 
+mod acls;
 mod arguments;
 mod broker_api_versions;
 mod clock;
@@ -88,6 +89,7 @@ const TOOLS: &[Tool] = &[
     of_arguments(&transactions::PARSER, transactions::run),
     of_arguments(&verifiable::CONSUMER, verifiable::run_consumer),
     of_arguments(&verifiable::PRODUCER, verifiable::run_producer),
+    of_options(&acls::SPEC, acls::run),
     of_options(&broker_api_versions::SPEC, broker_api_versions::run),
     of_options(&configs::SPEC, configs::run),
     of_options(&console_consumer::SPEC, console_consumer::run),

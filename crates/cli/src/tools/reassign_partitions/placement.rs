@@ -122,6 +122,9 @@ pub(super) fn place(
     if replicas == 0 {
         return wrong("Invalid replication factor 0: the replication factor must be positive.".to_owned());
     }
+    if brokers.is_empty() {
+        return wrong("All brokers are currently fenced, or have all their log directories cordoned.".to_owned());
+    }
     if brokers.len() < replicas {
         return wrong(format!(
             "The target replication factor of {replicas} cannot be reached because only {} broker(s) are registered or \
