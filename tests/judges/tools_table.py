@@ -1,8 +1,9 @@
 """What the tools are asked in test_tools.py: a table for each. Every step is run for both tools over both brokers, in order.
 
-`ok`/`no` with the arguments; `sorted` where Java's own order of lines is not the same twice, `sets` where that of words in a
-complaint is not; `brokers` where the two brokers have different things to tell. Other steps prepare: topic name partitions, produce topic partition count, commit group topic partition offset,
-file name text."""
+`ok`/`no` with the arguments; `sorted` where Java's own order of lines is not the same twice, `chance` where that of entries
+in a line is not either, `sets` where that of words in a complaint is not; `brokers` where the two brokers have different
+things to tell. Other steps prepare: topic name partitions, placed topic replicas, produce topic partition count, megabytes
+topic partition count, commit group topic partition offset, wait seconds, file name text."""
 
 CLASSES = {
     "kafka-acls": "org.apache.kafka.tools.AclCommand",
@@ -149,10 +150,12 @@ TABLES = {
         ("produce", "records", 0, 10),
         ("produce", "records", 2, 3),
         ("file", "five.json", '{"partitions": [{"topic": "records", "partition": 0, "offset": 5}], "version": 1}'),
-        ("file", "all.json", '{"partitions": [{"topic": "records", "partition": 2, "offset": -1}, {"topic": "records", "partition": 0, "offset": 6}]}'),
+        ("file", "all.json", '{"partitions": [{"topic": "records", "partition": 2, "offset": -1}, '
+         '{"topic": "records", "partition": 0, "offset": 6}]}'),
         ("file", "far.json", '{"partitions": [{"topic": "records", "partition": 0, "offset": 500}]}'),
         ("file", "nothing.json", '{"partitions": []}'),
-        ("file", "twice.json", '{"partitions": [{"topic": "records", "partition": 0, "offset": 5}, {"topic": "records", "partition": 0, "offset": 6}]}'),
+        ("file", "twice.json", '{"partitions": [{"topic": "records", "partition": 0, "offset": 5}, '
+         '{"topic": "records", "partition": 0, "offset": 6}]}'),
         ("file", "bad.json", "{"),
         ("file", "v2.json", '{"version": 2, "partitions": []}'),
         ("file", "empty.json", "{}"),
@@ -434,10 +437,12 @@ TABLES = {
         ("file", "nopartition.json", '{"partitions": [{"topic": "moved", "partition": 9, "replicas": [1]}]}'),
         ("file", "nowhere.json", '{"partitions": [{"topic": "nope", "partition": 0, "replicas": [1]}]}'),
         ("file", "nobroker.json", '{"partitions": [{"topic": "moved", "partition": 0, "replicas": [1, 7]}]}'),
-        ("file", "nodir.json", '{"partitions": [{"topic": "moved", "partition": 0, "replicas": [1], "log_dirs": ["/no/such/dir"]}]}'),
+        ("file", "nodir.json",
+         '{"partitions": [{"topic": "moved", "partition": 0, "replicas": [1], "log_dirs": ["/no/such/dir"]}]}'),
         ("file", "empty.json", "{}"),
         ("file", "noreplicas.json", '{"partitions": [{"topic": "moved", "partition": 0, "replicas": []}]}'),
-        ("file", "twice.json", '{"partitions": [{"topic": "moved", "partition": 0, "replicas": [1]}, {"topic": "moved", "partition": 0, "replicas": [1]}]}'),
+        ("file", "twice.json", '{"partitions": [{"topic": "moved", "partition": 0, "replicas": [1]}, '
+         '{"topic": "moved", "partition": 0, "replicas": [1]}]}'),
         ("file", "twiceid.json", '{"partitions": [{"topic": "moved", "partition": 0, "replicas": [1, 1]}]}'),
         ("file", "sizes.json", '{"partitions": [{"topic": "moved", "partition": 0, "replicas": [1], "log_dirs": []}]}'),
         ("file", "field.json", '{"partitions": [{"topic": "moved", "partition": "0", "replicas": [1]}]}'),
@@ -519,26 +524,78 @@ AUTHORIZED = [
     ("ok", f"{AT} --list"),
     ("ok", f"{AT} --add --allow-principal User:a --operation Read --topic t"),
     ("ok", f"{AT} --add --allow-principal User:a --operation Read --topic t"),
-    ("ok", f"{AT} --add --allow-principal User:a --allow-principal User:b --allow-host 10.0.0.1 --operation read --operation Write --topic t", "sorted"),
-    ("ok", f"{AT} --add --deny-principal User:c --deny-host 10.0.0.2 --operation DescribeConfigs --topic p- --resource-pattern-type prefixed"),
-    ("ok", f"{AT} --add --allow-principal User:a --producer --topic u --transactional-id x --idempotent", "sorted"),
-    ("ok", f"{AT} --add --allow-principal User:a --consumer --topic u --group g", "sorted"),
-    ("ok", f"{AT} --add --allow-principal User:a --producer --consumer --topic both --group g", "sorted"),
+    ("ok", f"{AT} --add --allow-principal User:a --allow-principal User:b"
+           " --allow-host 10.0.0.1 --operation read --operation Write --topic t", "chance"),
+    ("ok", f"{AT} --add --deny-principal User:c --deny-host 10.0.0.2"
+           " --operation DescribeConfigs --topic p- --resource-pattern-type prefixed"),
+    ("ok", f"{AT} --add --allow-principal User:a --producer --topic u --transactional-id x --idempotent", "chance"),
+    ("ok", f"{AT} --add --allow-principal User:a --consumer --topic u --group g", "chance"),
+    ("ok", f"{AT} --add --allow-principal User:a --producer --consumer --topic both --group g", "chance"),
     ("ok", f"{AT} --add --allow-principal User:* --cluster"),
     ("ok", f"{AT} --add --allow-principal User:a --operation Describe --delegation-token d"),
     ("ok", f"{AT} --add --allow-principal User:a --operation CreateTokens --user-principal User:b"),
-    ("ok", f"{AT} --list", "sorted"),
-    ("ok", f"{AT} --list --topic t", "sorted"),
-    ("ok", f"{AT} --list --topic t --principal User:b --principal User:z", "sorted"),
+    ("ok", f"{AT} --list", "chance"),
+    ("ok", f"{AT} --list --topic t", "chance"),
+    ("ok", f"{AT} --list --topic t --principal User:b --principal User:z", "chance"),
     ("ok", f"{AT} --list --topic p-1 --resource-pattern-type match"),
-    ("ok", f"{AT} --list --cluster --group g", "sorted"),
+    ("ok", f"{AT} --list --cluster --group g", "chance"),
     ("ok", f"{AT} --list --topic nope"),
     ("ok", f"{AT} --remove --topic t --allow-principal User:b --operation Read --allow-host 10.0.0.1 --force"),
-    ("ok", f"{AT} --list --topic t", "sorted"),
+    ("ok", f"{AT} --list --topic t", "chance"),
     ("no", f"{AT} --remove --topic t --allow-principal User:a --operation Read"),
     ("ok", f"{AT} --remove --topic t --force"),
     ("ok", f"{AT} --remove --producer --topic u --allow-principal User:a --force"),
-    ("ok", f"{AT} --list", "sorted"),
+    ("ok", f"{AT} --list", "chance"),
     ("ok", f"{AT} --add --allow-principal User:a --topic {249 * 'x'} --operation Read"),
     ("no", f"{AT} --add --allow-principal User:a --topic '' --operation Read"),
+]
+
+# Over two brokers, the first of which has two log directories. What is throttled to a byte a second does not end.
+UNDER_WAY = [
+    ("placed", "grown", [[1], [1]]),
+    ("megabytes", "grown", 0, 4),
+    ("file", "topics.json", '{"topics": [{"topic": "grown"}]}'),
+    ("file", "grown.json", '{"partitions": [{"topic": "grown", "partition": 0, "replicas": [1, 2]}]}'),
+    ("file", "factor.json", '{"partitions": [{"topic": "grown", "partition": 1, "replicas": [2, 1]}]}'),
+    ("file", "swapped.json", '{"partitions": [{"topic": "grown", "partition": 1, "replicas": [2]}]}'),
+    ("file", "first.json", '{"partitions": [{"topic": "grown", "partition": 0, "replicas": [1], "log_dirs": ["{log}"]}]}'),
+    ("file", "second.json", '{"partitions": [{"topic": "grown", "partition": 0, "replicas": [1], "log_dirs": ["{log}2"]}]}'),
+    ("file", "nodir.json", '{"partitions": [{"topic": "grown", "partition": 0, "replicas": [1], "log_dirs": ["/no/such"]}]}'),
+    ("ok", f"{AT} --execute --reassignment-json-file {{dir}}/first.json"),
+    ("wait", 3),
+    ("ok", f"{AT} --verify --reassignment-json-file {{dir}}/first.json"),
+    ("ok", f"{AT} --generate --broker-list 2 --topics-to-move-json-file {{dir}}/topics.json"),
+    ("no", f"{AT} --execute --reassignment-json-file {{dir}}/factor.json --disallow-replication-factor-change"),
+    ("no", f"{AT} --execute --reassignment-json-file {{dir}}/nodir.json"),
+    ("ok", f"{AT} --execute --reassignment-json-file {{dir}}/grown.json --throttle 1"),
+    ("ok", f"{AT} --list"),
+    ("ok", "--bootstrap-controller {controller} --list"),
+    ("ok", f"{AT} --verify --reassignment-json-file {{dir}}/grown.json"),
+    ("ok", f"{AT} --verify --reassignment-json-file {{dir}}/swapped.json"),
+    ("no", f"{AT} --execute --reassignment-json-file {{dir}}/swapped.json"),
+    ("ok", f"{AT} --execute --additional --reassignment-json-file {{dir}}/grown.json --throttle 2"),
+]
+ENDED = [
+    ("ok", "--bootstrap-controller {controller} --cancel --reassignment-json-file {dir}/swapped.json --preserve-throttles"),
+    ("ok", f"{AT} --cancel --reassignment-json-file {{dir}}/grown.json"),
+    ("ok", f"{AT} --list"),
+    ("ok", f"{AT} --verify --reassignment-json-file {{dir}}/grown.json"),
+    ("ok", f"{AT} --execute --reassignment-json-file {{dir}}/swapped.json"),
+    ("wait", 3),
+    ("ok", f"{AT} --verify --reassignment-json-file {{dir}}/swapped.json"),
+    ("ok", f"{AT} --execute --reassignment-json-file {{dir}}/second.json --replica-alter-log-dirs-throttle 1"),
+    ("ok", f"{AT} --verify --reassignment-json-file {{dir}}/second.json"),
+    ("ok", f"{AT} --verify --reassignment-json-file {{dir}}/first.json"),
+    ("ok", f"{AT} --cancel --reassignment-json-file {{dir}}/second.json"),
+    ("wait", 1),
+    ("ok", f"{AT} --verify --reassignment-json-file {{dir}}/second.json"),
+]
+CONFIGS = [("ok", [f"{AT} --describe --topic grown", f"{AT} --describe --broker 1", f"{AT} --describe --broker 2"], "sorted")]
+
+LARGER = [
+    ("kafka-acls", AUTHORIZED),
+    ("kafka-reassign-partitions", UNDER_WAY),
+    ("kafka-configs", CONFIGS),
+    ("kafka-reassign-partitions", ENDED),
+    ("kafka-configs", CONFIGS),
 ]

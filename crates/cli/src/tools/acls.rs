@@ -75,7 +75,7 @@ fn prepare(args: &[String]) -> Result<Given, Stop> {
         _ => return Err(usage("Only one of --bootstrap-server or --bootstrap-controller must be specified")),
     }
     if given.count(&["add", "remove", "list"]) != 1 {
-        return Err(usage("Command must include exactly one action: --list, --add, --remove. "));
+        return Err(usage("Command must include exactly one action: --list, --add, --remove."));
     }
     let not_to_list = ["producer", "consumer", "allow-host", "allow-principal", "deny-host", "deny-principal"];
     given.forbid("list", &not_to_list)?;
