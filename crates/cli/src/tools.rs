@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "the tools share one kit; some of it waits for the next of them")]
 
+mod acls;
 mod arguments;
 mod broker_api_versions;
 mod clock;
@@ -38,6 +39,7 @@ mod pairs;
 mod print;
 mod producer_perf;
 mod properties;
+mod reassign_partitions;
 mod sending;
 mod session;
 mod signals;
@@ -87,6 +89,7 @@ const TOOLS: &[Tool] = &[
     of_arguments(&transactions::PARSER, transactions::run),
     of_arguments(&verifiable::CONSUMER, verifiable::run_consumer),
     of_arguments(&verifiable::PRODUCER, verifiable::run_producer),
+    of_options(&acls::SPEC, acls::run),
     of_options(&broker_api_versions::SPEC, broker_api_versions::run),
     of_options(&configs::SPEC, configs::run),
     of_options(&console_consumer::SPEC, console_consumer::run),
@@ -100,6 +103,7 @@ const TOOLS: &[Tool] = &[
     of_options(&groups::SPEC, groups::run),
     of_options(&leader_election::SPEC, leader_election::run),
     of_options(&log_dirs::SPEC, log_dirs::run),
+    of_options(&reassign_partitions::SPEC, reassign_partitions::run),
     of_options(&topics::SPEC, topics::run),
 ];
 

@@ -11,10 +11,15 @@ pub(crate) fn expected(kind: &str, value: &Value) -> Thrown {
     Thrown::new(MAPPING, format!("Expected `{kind}` value, received {value}"))
 }
 
-fn field<'a>(object: &'a Value, name: &str) -> Result<&'a Value, Thrown> {
-    let object =
-        object.as_object().ok_or_else(|| Thrown::new(MAPPING, format!("Expected JSON object, received {object}")))?;
-    object.get(name).ok_or_else(|| Thrown::new(MAPPING, format!("No such field exists: `{name}`")))
+/// A field that need not be there, of a value that must be an object.
+pub(crate) fn maybe<'a>(object: &'a Value, name: &str) -> Result<Option<&'a Value>, Thrown> {
+    let wrong = || Thrown::new(MAPPING, format!("Expected JSON object, received {object}"));
+    Ok(object.as_object().ok_or_else(wrong)?.get(name))
+}
+
+/// A field that must be there.
+pub(crate) fn field<'a>(object: &'a Value, name: &str) -> Result<&'a Value, Thrown> {
+    maybe(object, name)?.ok_or_else(|| Thrown::new(MAPPING, format!("No such field exists: `{name}`")))
 }
 
 /// A list.
@@ -30,7 +35,11 @@ pub(crate) fn text<'a>(object: &'a Value, name: &str) -> Result<&'a str, Thrown>
 
 /// A field with a number that fits Java's `int`.
 pub(crate) fn int(object: &Value, name: &str) -> Result<i32, Thrown> {
-    let value = field(object, name)?;
+    as_int(field(object, name)?)
+}
+
+/// A number that fits Java's `int`.
+pub(crate) fn as_int(value: &Value) -> Result<i32, Thrown> {
     value.as_i64().and_then(|number| i32::try_from(number).ok()).ok_or_else(|| expected("Integer", value))
 }
 
