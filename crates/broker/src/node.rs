@@ -19,11 +19,10 @@ use parking_lot::{Condvar, Mutex};
 use andiron_metadata::config::Effective;
 use andiron_metadata::controller::{self, Controller};
 use andiron_metadata::image::Image;
-use andiron_protocol::ErrorCode;
-use andiron_protocol::Uuid;
 use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use andiron_protocol::messages::{AllocateProducerIdsRequest, BrokerId, CreateTopicsRequest, TopicName};
+use andiron_protocol::{ErrorCode, KafkaUuid as _, Uuid};
 use andiron_replication::quorum::Voter;
 use andiron_storage::{Disk, LogDir};
 
@@ -327,7 +326,7 @@ impl Node {
 
     /// Creates topics that somebody asked for, with the broker's defaults; then goes on with why some could not be.
     pub(crate) fn create_automatically(&self, names: Vec<String>, now: i64, then: Created) {
-        let ids = names.iter().map(|_| Uuid::new_v4()).collect();
+        let ids = names.iter().map(|_| Uuid::random()).collect();
         let topics = names.iter().map(|name| self.automatic_topic(name)).collect();
         let request = CreateTopicsRequest::default().with_topics(topics).with_timeout_ms(30_000);
         let waiter: Waiter<controller::Response> = Box::new(move |answered| {

@@ -1,14 +1,14 @@
 //! CreateTopics: the controller's matter; what a client may not ask for is refused here.
 
 use andiron_metadata::controller::{Request, Response};
-use andiron_protocol::Uuid;
 use andiron_protocol::messages::create_topics_response::CreatableTopicResult;
 use andiron_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
+use andiron_protocol::{KafkaUuid as _, Uuid};
 
 use super::{Call, Owed};
 
 pub(super) fn handle(call: &Call<'_>, request: CreateTopicsRequest, owed: Owed) {
-    let ids = request.topics.iter().map(|_| Uuid::new_v4()).collect();
+    let ids = request.topics.iter().map(|_| Uuid::random()).collect();
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
     let version = call.version;
     call.node.ask_controller(

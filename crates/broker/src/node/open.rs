@@ -344,7 +344,7 @@ fn identify(config: &BrokerConfig, dirs: &[Arc<LogDir>]) -> Result<Identity, Nod
         known.push(dir.meta_properties()?);
     }
     let first = known.iter().flatten().next();
-    let cluster_id = first.map_or_else(|| Uuid::new_v4().to_kafka(), |meta| meta.cluster_id.clone());
+    let cluster_id = first.map_or_else(|| Uuid::random().to_kafka(), |meta| meta.cluster_id.clone());
     let mut directories = Vec::new();
     let mut unformatted = Vec::new();
     for (at, (dir, meta)) in dirs.iter().zip(known).enumerate() {
@@ -355,7 +355,7 @@ fn identify(config: &BrokerConfig, dirs: &[Arc<LogDir>]) -> Result<Identity, Nod
             }
             None => {
                 unformatted.push(at);
-                directories.push(Uuid::new_v4());
+                directories.push(Uuid::random());
             }
         }
     }

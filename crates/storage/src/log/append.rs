@@ -139,7 +139,8 @@ impl Log {
             let active = self.active_mut();
             let (base, last) = (active.base, next - 1);
             if last.saturating_sub(base) > i64::from(i32::MAX) {
-                let message = format!("Detected offset overflow at offset {last} in segment {base} of {}", self.partition);
+                let message =
+                    format!("Detected offset overflow at offset {last} in segment {base} of {}", self.partition);
                 return Err(AppendError::InvalidRecord { message, records: Vec::new() });
             }
             let written = active.write(&[IoSlice::new(&batches[..whole])]);

@@ -259,6 +259,22 @@ fn a_sequence_number_without_a_producer_means_nothing() {
 }
 
 #[test]
+fn a_followers_batches_too_far_apart_for_a_segment_leave_nothing() {
+    let place = Place::new();
+    let (mut log, _) = place.open(small(), true, 0);
+    let far = i64::from(i32::MAX) + 10;
+    let bytes =
+        [batch(0, 3).to_vec(), batch_of(BatchOptions { base_offset: far, ..BatchOptions::default() }, 3, 3).to_vec()]
+            .concat();
+    let refused = log.append_as_follower(&bytes, NOW);
+    assert!(
+        matches!(&refused, Err(AppendError::InvalidRecord { message, .. }) if message.contains("overflow")),
+        "{refused:?}"
+    );
+    assert_eq!((log.log_end_offset(), log.size()), (0, 0));
+}
+
+#[test]
 fn refusals_say_what_is_wrong_and_append_nothing() {
     let place = Place::new();
     let config = LogConfig { max_message_bytes: 900, compact: true, ..small() };

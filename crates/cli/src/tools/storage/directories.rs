@@ -158,11 +158,11 @@ impl Ensemble {
     }
 }
 
-/// An id for a directory: never one that begins with a dash, which a shell would take for an option.
+/// An id for a directory.
 pub(super) fn new_id(taken: &[Uuid]) -> Uuid {
     loop {
-        let id = Uuid::new_v4();
-        if !id.to_kafka().starts_with('-') && !taken.contains(&id) {
+        let id = Uuid::random();
+        if !taken.contains(&id) {
             return id;
         }
     }
