@@ -103,8 +103,14 @@ def complaints(text):
             continue
         if "org.apache.kafka.clients" in line and ("WARN" in line or "ERROR" in line) or "WARN No protocol" in line:
             continue
-        if line.strip():
-            lines.append(re.sub(r"\s+", " ", line).strip())
+        if not line.strip():
+            continue
+        line = re.sub(r"\s+", " ", line).strip()
+        if lines and re.match(r"^\S+: error: ", lines[-1]):
+            # argparse4j breaks its complaint at 75 columns, after a dash too.
+            lines[-1] += ("" if lines[-1].endswith("-") else " ") + line
+        else:
+            lines.append(line)
     return " / ".join(lines)
 
 

@@ -223,13 +223,7 @@ impl Parser {
             if let Some(word) = reading.read(&args, self, Some(command))? {
                 return Err(reading.unrecognized(&word));
             }
-            let groups: Vec<&str> = self
-                .required_groups
-                .iter()
-                .copied()
-                .filter(|group| args.iter().any(|arg| arg.group == Some(group)))
-                .collect();
-            reading.settle(&args, &groups);
+            reading.settle(&args, self.required_groups);
         } else if self.commands.is_empty() {
             reading.settle(&args, self.required_groups);
         } else {
@@ -394,7 +388,8 @@ impl Reading<'_> {
         }
         for group in groups {
             let of_group: Vec<&Arg> = args.iter().filter(|arg| arg.group == Some(group)).collect();
-            if !of_group.iter().any(|arg| self.found.has(arg.names[0])) {
+            // A group may be the tool's or its commands' own.
+            if !of_group.is_empty() && !of_group.iter().any(|arg| self.found.has(arg.names[0])) {
                 let names: String = of_group.iter().map(|arg| format!("{} ", arg.title())).collect();
                 self.missing = Some(format!("one of the arguments {names}is required"));
             }

@@ -78,3 +78,22 @@ fn values_are_attached_or_follow_and_some_repeat() {
     assert_eq!(read.text("--acks"), Some("-1"));
     assert!(parse("--bootstrap-server a describe --stat").unwrap().has("--status"));
 }
+
+/// As in kafka-cluster, whose commands each ask where the cluster is.
+#[test]
+fn a_required_group_may_be_the_commands_own() {
+    const NESTED: Parser = Parser {
+        args: &[],
+        commands: &[Command {
+            name: "id",
+            about: "",
+            args: &[arg(&["--here"], "").group("where"), arg(&["--there"], "").group("where")],
+        }],
+        ..PARSER
+    };
+    let parse = |line: &str| NESTED.parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    assert!(parse("id --here x").is_ok());
+    assert!(
+        matches!(parse("id"), Err(Unparsed::Wrong(said)) if said.starts_with("one of the arguments --here --there"))
+    );
+}

@@ -97,7 +97,7 @@ fn election(given: &Given) -> Result<Election, Thrown> {
         _ => Err(Thrown {
             cause: Some(Box::new(Thrown::new(
                 "joptsimple.ValueConversionException",
-                format!("Value [{text}] is not one of [PREFERRED|UNCLEAN]"),
+                format!("Value [{text}] is not one of [[PREFERRED,UNCLEAN]]"),
             ))),
             ..Thrown::new(
                 "joptsimple.OptionArgumentConversionException",

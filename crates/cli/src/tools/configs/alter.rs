@@ -79,7 +79,7 @@ fn added(given: &Given) -> Result<BTreeMap<String, String>, Thrown> {
                 }
                 _ => {
                     return Err(Thrown::illegal(
-                        "requirement failed: Invalid entity config: all configs to be added must be in the format \"key=val\".",
+                        "requirement failed: Invalid entity config: all configs to be added must be in the format \"key=val\" or \"key=[val1,val2]\" to group values which contain commas.",
                     ));
                 }
             }
