@@ -10,9 +10,9 @@ import time
 import measure
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
-from perf import Topic, consume, produce
+from perf import Topic, consume, needs_kafka, produce
 
-from peers import ApacheKafka, Missing, jars
+from peers import ApacheKafka
 from server import Andiron, free_port
 
 ROUNDS = 2
@@ -52,10 +52,7 @@ def recover(server):
 
 def main():
     binary, folder = sys.argv[1], pathlib.Path(tempfile.mkdtemp(prefix="andiron-bench-"))
-    try:
-        jars("kafka")
-    except Missing as why:
-        sys.exit(f"bench broker needs Apache Kafka's own perf tools: {why}")
+    needs_kafka("broker")
     overrides = [f"{name}={value}" for name, value in SAME.items()]
     servers = {"Andiron": Andiron(binary, folder / "andiron", kafka_port=free_port(), overrides=overrides).start(),
                "Apache Kafka 4.3.1": ApacheKafka(folder / "kafka", overrides=SAME).start()}

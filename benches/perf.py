@@ -1,10 +1,19 @@
 """Apache Kafka's own producer-perf-test and consumer-perf-test against one server, and what that cost its process."""
 import re
+import sys
 
 import measure
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from peers import tool
+from peers import Missing, jars, tool
+
+
+def needs_kafka(bench):
+    """Ends with a sentence where Apache Kafka's tools cannot be had."""
+    try:
+        jars("kafka")
+    except Missing as why:
+        sys.exit(f"bench {bench} needs Apache Kafka's own perf tools: {why}")
 
 
 def produce(server, topic, records, size, throughput=-1, acks="all"):

@@ -8,9 +8,9 @@ import sys
 import tempfile
 
 import measure
-from perf import Topic, consume, produce
+from perf import Topic, consume, needs_kafka, produce
 
-from peers import ApacheKafka, Missing, jars
+from peers import ApacheKafka
 from server import Andiron
 
 ROUNDS, RECORDS, SIZE = 3, 1_000_000, 1024
@@ -26,10 +26,7 @@ def one_round(server, topic):
 
 def main():
     binary, folder = sys.argv[1], pathlib.Path(tempfile.mkdtemp(prefix="andiron-bench-"))
-    try:
-        jars("kafka")
-    except Missing as why:
-        sys.exit(f"bench produce needs Apache Kafka's own perf tools: {why}")
+    needs_kafka("produce")
     servers = {"Andiron": Andiron(binary, folder / "andiron", overrides=SAME).start(), "Apache Kafka 4.3.1": ApacheKafka(folder / "kafka").start()}
     rounds = {name: [] for name in servers}
     try:

@@ -1,7 +1,6 @@
 """Our tools that move records beside Apache Kafka's, over both brokers: what one tool wrote the other reads, in all four
 pairings, and what they print of it is equal."""
 import json
-import os
 import re
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pairs import Pairs
-from peers import ApacheKafka, Missing, jars, tool_command
+from peers import ApacheKafka, jars, tool_command
 
 pytestmark = [pytest.mark.kafka, pytest.mark.wide]
 FORMATTERS = "org.apache.kafka.tools.consumer."
@@ -20,13 +19,8 @@ SERDES = "org.apache.kafka.common.serialization."
 
 @pytest.fixture(autouse=True, scope="module")
 def java():
-    """Named and not run where Java or Maven are missing; a failure where CI=true."""
-    try:
-        jars("kafka")
-    except Missing as why:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(why), allow_module_level=True)
+    """What is judged here needs Java and Maven."""
+    jars("kafka")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 the same heartbeats are sent to both, and the same folder is opened by both."""
 import base64
 import contextlib
-import os
 import pathlib
 import re
 import socket
@@ -14,7 +13,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-from peers import ApacheKafka, Missing, jars, tool
+from peers import ApacheKafka, jars, tool
 from server import free_port
 
 pytestmark = pytest.mark.kafka
@@ -25,12 +24,7 @@ LOADING = (14, 15, 16)
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
     """Apache Kafka, for the cases that ask both."""
-    try:
-        jars("kafka")
-    except Missing as why:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(why))
+    jars("kafka")
     server = ApacheKafka(tmp_path_factory.mktemp("kafka"), overrides=AT_ONCE).start()
     yield server
     server.stop()

@@ -3,7 +3,6 @@ and its exit code must be the same, when it succeeds and when it fails. Only wha
 folders, sizes, times."""
 import base64
 import json
-import os
 import re
 import subprocess
 import time
@@ -14,7 +13,7 @@ from confluent_kafka.admin import (
     AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType, ScramCredentialInfo, ScramMechanism,
     UserScramCredentialUpsertion)
 
-from peers import HERE, ApacheKafka, Missing, jars
+from peers import HERE, ApacheKafka, jars
 from server import Andiron
 
 pytestmark = [pytest.mark.kafka, pytest.mark.wide]
@@ -293,12 +292,7 @@ class Jvm:
 @pytest.fixture(scope="module")
 def clusters(binary, tmp_path_factory):
     """(ours, Apache Kafka), both started from the same properties."""
-    try:
-        jars("kafka")
-    except Missing as why:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(why), allow_module_level=True)
+    jars("kafka")
     made = []
     for kind in ("andiron", "kafka"):
         folder = tmp_path_factory.mktemp(kind)

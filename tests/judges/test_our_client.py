@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from peers import ApacheKafka, Missing, jars, tool
+from peers import ApacheKafka, jars, tool
 from server import Andiron, free_port
 
 pytestmark = pytest.mark.kafka
@@ -18,12 +18,7 @@ def broker(request, binary, tmp_path):
     if request.param == "andiron":
         server = Andiron(binary, tmp_path / "data", kafka_port=free_port())
     else:
-        try:
-            jars("kafka")
-        except Missing as why:
-            if os.environ.get("CI") == "true":
-                raise
-            pytest.skip(str(why))
+        jars("kafka")
         server = ApacheKafka(tmp_path / "data")
     server.start()
     yield server

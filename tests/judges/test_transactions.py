@@ -1,6 +1,5 @@
 """Judged by librdkafka (transactions as they were before KIP-890), by Java's producer and tools (as they are since), and by Apache
 Kafka itself, which opens our folders and whose folders we open."""
-import os
 import re
 import signal
 import time
@@ -9,7 +8,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from peers import ApacheKafka, Missing, jars, tool
+from peers import ApacheKafka, jars, tool
 from server import free_port
 
 pytestmark = pytest.mark.kafka
@@ -71,13 +70,8 @@ def transactions(bootstrap, *words):
 
 @pytest.fixture(scope="module")
 def java():
-    """Named and not run where Java or Maven are missing; a failure where CI=true."""
-    try:
-        jars("kafka")
-    except Missing as why:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(why))
+    """What is judged here needs Java and Maven."""
+    jars("kafka")
 
 
 def test_committed_records_are_seen_whole_and_aborted_ones_are_not(andiron):
