@@ -38,6 +38,7 @@ mod update_features;
 mod write_txn_markers;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -50,8 +51,9 @@ use andiron_protocol::messages::ApiKey;
 
 use crate::answer::{Answer, Reply};
 use crate::node::Node;
-use crate::quotas::Flow;
+use crate::quotas::{Flow, Quotas};
 use crate::session::{Door, Session};
+use crate::topics::Snapshot;
 
 pub(crate) use fetch::DelayedFetch;
 
@@ -130,30 +132,64 @@ pub(crate) fn handle(node: &Arc<Node>, session: &Session, frame: Bytes, now: i64
     let call = Call { node, session, now, version, client_id: client_id.unwrap_or_default() };
     let throttle_ms = throttle(&call, offered.key, frame_bytes);
     let owed = Owed { correlation_id, version, throttle_ms, reply };
-    dispatch(offered.key, &call, body, owed, table)
+    if !Quotas::measures_time(&node.snapshot().image, &session.principal.name, &call.client_id) {
+        return dispatch(offered.key, &call, body, owed, table);
+    }
+    let began = Instant::now();
+    let done = dispatch(offered.key, &call, body, owed, table);
+    call.over_quota(Flow::Time, began.elapsed().as_secs_f64() * 100.0);
+    done
+}
+
+impl Call<'_> {
+    /// Counts towards a quota of the client's, does not read from it while it is over it, and says for how many milliseconds.
+    fn over_quota(&self, flow: Flow, amount: f64) -> i32 {
+        let snapshot = self.node.snapshot();
+        let user = &self.session.principal.name;
+        self.wait(self.node.quotas().record(&snapshot.image, flow, user, &self.client_id, amount, self.now))
+    }
+
+    /// Does not read from the client for so many milliseconds; they are what its answer says.
+    fn wait(&self, ms: i64) -> i32 {
+        if ms > 0 {
+            self.session.mute_until(self.now + ms);
+        }
+        i32::try_from(ms).unwrap_or(i32::MAX)
+    }
 }
 
 /// Counts what is written, and says for how long whoever writes or reads is to wait. What is read is counted when it is there.
 fn throttle(call: &Call<'_>, key: ApiKey, frame_bytes: usize) -> i32 {
-    let (flow, bytes) = match key {
-        ApiKey::Produce => (Flow::Produce, frame_bytes),
-        ApiKey::Fetch => (Flow::Fetch, 0),
-        _ => return 0,
-    };
-    let snapshot = call.node.snapshot();
-    let wait = call.node.quotas().record(
-        &snapshot.image,
-        flow,
-        &call.session.principal.name,
-        &call.client_id,
-        bytes,
-        call.now,
-    );
-    if wait > 0 {
-        call.session.mute_until(call.now + wait);
+    match key {
+        ApiKey::Produce => call.over_quota(Flow::Produce, frame_bytes as f64),
+        ApiKey::Fetch => call.over_quota(Flow::Fetch, 0.0),
+        _ => 0,
     }
-    i32::try_from(wait).unwrap_or(i32::MAX)
 }
+
+/// Keeps those of the topics whose partitions their client may make or delete now (KIP-599), and gives back the others and for
+/// how many milliseconds to wait. Only requests from version `strict_from` on can be refused.
+fn within_quota<T>(
+    call: &Call<'_>,
+    topics: &mut Vec<T>,
+    strict_from: i16,
+    partitions: impl Fn(&Snapshot, &T) -> usize,
+) -> (Vec<T>, i32) {
+    let snapshot = call.node.snapshot();
+    let who = (&*call.session.principal.name, call.client_id.as_str());
+    let mut wait = 0;
+    let refused = topics.extract_if(.., |topic| {
+        let count = partitions(&snapshot, topic);
+        let change = call.node.quotas().change(&snapshot.image, who, count, call.version >= strict_from, call.now);
+        wait = wait.max(change.unwrap_or_else(|ms| ms));
+        change.is_err()
+    });
+    let refused = refused.collect();
+    (refused, call.wait(wait))
+}
+
+/// What is said of a topic that is not changed now.
+const OVER_QUOTA: &str = "The throttling quota has been exceeded.";
 
 fn decoded<R: Request>(call: &Call<'_>, body: Bytes) -> Result<R, FrameError> {
     frame::decode::<R>(call.version, body)

@@ -8,6 +8,7 @@ mod metadata_log;
 mod open;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -29,6 +30,7 @@ use andiron_storage::{Disk, LogDir};
 use crate::answer::Reply;
 use crate::cleaner::Cleaners;
 use crate::config::BrokerConfig;
+use crate::connections::{Admission, Connections};
 use crate::fetch_session::FetchSessions;
 use crate::groups::{self, OFFSETS_TOPIC};
 use crate::handlers::{self, Refusal};
@@ -36,7 +38,7 @@ use crate::hosted::{Host, Waiter};
 use crate::loggers::Loggers;
 use crate::purgatory::{Delayed, Purgatory, Ticket};
 use crate::quotas::Quotas;
-use crate::session::Session;
+use crate::session::{Door, Session};
 use crate::shard::Shard;
 use crate::sync::SyncQueue;
 use crate::topics::Snapshot;
@@ -84,6 +86,8 @@ pub struct Node {
     turns: Turns,
     loggers: Loggers,
     quotas: Quotas,
+    connections: Connections,
+    controller_connections: Connections,
     metadata_shard: Arc<Shard>,
     metadata_dir: Arc<LogDir>,
     /// The voters of the quorum, where its log names them.
@@ -139,8 +143,30 @@ impl Node {
         handlers::handle(self, session, frame, now, reply)
     }
 
-    /// The connection is gone.
-    pub fn disconnected(&self, _session: &Session) {}
+    /// Somebody has come to a listener: for how many milliseconds nobody is to be let in there.
+    pub fn arrives(&self, door: Door, listener: &str, now: i64) -> i64 {
+        let snapshot = self.snapshot();
+        self.connections(door).arrives(&Effective::new(&self.config.settings, &snapshot.image), listener, now)
+    }
+
+    /// Lets whoever has come in, if there is room.
+    pub fn admit(&self, door: Door, listener: &str, ip: IpAddr, now: i64) -> Admission {
+        let snapshot = self.snapshot();
+        let settings = Effective::new(&self.config.settings, &snapshot.image);
+        self.connections(door).admit(&settings, &snapshot.image, listener, ip, now)
+    }
+
+    /// A connection that was let in is gone.
+    pub fn disconnected(&self, session: &Session) {
+        self.connections(session.door).left(&session.listener, session.ip);
+    }
+
+    fn connections(&self, door: Door) -> &Connections {
+        match door {
+            Door::Broker => &self.connections,
+            Door::Controller => &self.controller_connections,
+        }
+    }
 
     /// The cluster's id.
     pub fn cluster_id(&self) -> String {

@@ -40,6 +40,8 @@ pub struct Session {
     pub peer: String,
     /// The address of the other end as group descriptions show it: `/127.0.0.1`.
     pub client_host: String,
+    /// The same address.
+    pub ip: std::net::IpAddr,
     /// The name of the listener that it came in by.
     pub listener: String,
     /// What that listener offers.
@@ -57,6 +59,7 @@ impl Session {
         Session {
             peer: peer.to_string(),
             client_host: format!("/{ip}"),
+            ip,
             listener: listener.to_owned(),
             door,
             principal: Principal::anonymous(),

@@ -15,6 +15,10 @@ pub(crate) const COPY_STEP_BYTES: usize = 256 * 1024;
 /// How long to wait after a connection could not be accepted.
 pub(crate) const ACCEPT_RETRY_MS: u64 = 100;
 
+/// How long a listener that has all the connections it may have waits at most before it looks again, for a limit that was
+/// raised meanwhile.
+pub(crate) const ROOM_CHECK_MS: u64 = 1_000;
+
 /// How often port 0 is tried anew when the port found is taken on another address.
 pub(crate) const PORT_TRIES_MAX: usize = 16;
 

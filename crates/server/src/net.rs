@@ -15,12 +15,12 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use andiron_broker::{Answer, Door, Node, Reply, Session};
+use andiron_broker::{Admission, Answer, Door, Node, Reply, Session};
 use andiron_protocol::frame;
 
-use crate::limits::{ACCEPT_RETRY_MS, READ_STEP_BYTES, REQUESTS_IN_FLIGHT_MAX};
+use crate::limits::{ACCEPT_RETRY_MS, READ_STEP_BYTES, REQUESTS_IN_FLIGHT_MAX, ROOM_CHECK_MS};
 
 /// What every connection of a listener shares.
 #[derive(Clone)]
@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) receive_buffer_bytes: Option<usize>,
     /// `connections.max.idle.ms`; never where it is negative.
     pub(crate) idle_max: Option<Duration>,
+    /// Rings when a connection of one of these doors has ended: there may be room for another.
+    pub(crate) room: Arc<Notify>,
     /// Turns true when the node drains: readers stop, what is answered is still sent.
     pub(crate) draining: watch::Receiver<bool>,
 }
@@ -48,7 +50,14 @@ pub(crate) async fn accept(listener: TcpListener, context: Context) {
         };
         match accepted {
             Ok((stream, peer)) => {
-                tokio::spawn(connection(stream, peer, context.clone()));
+                let admitted = tokio::select! {
+                    admitted = admit(peer, &context) => admitted,
+                    _ = draining.wait_for(|draining| *draining) => return,
+                };
+                match admitted {
+                    None => drop(tokio::spawn(connection(stream, peer, context.clone()))),
+                    Some(after) => drop(tokio::spawn(close_later(stream, after, draining.clone()))),
+                }
             }
             Err(error) => {
                 // Out of descriptors, most likely: those who are connected go on, and the next try is soon.
@@ -57,6 +66,43 @@ pub(crate) async fn accept(listener: TcpListener, context: Context) {
             }
         }
     }
+}
+
+/// Waits until there is room for another connection; or says that it is to be closed, and after how long.
+async fn admit(peer: SocketAddr, context: &Context) -> Option<Duration> {
+    let ip = peer.ip().to_canonical();
+    let (node, listener) = (&context.node, &context.listener);
+    let wait = u64::try_from(node.arrives(context.door, listener, crate::now_ms())).unwrap_or(0);
+    if wait > 0 {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+    loop {
+        let room = context.room.notified();
+        tokio::pin!(room);
+        // From here on, so that nobody leaves unnoticed between the look and the wait.
+        room.as_mut().enable();
+        match node.admit(context.door, listener, ip, crate::now_ms()) {
+            Admission::Admitted => return None,
+            Admission::Refused { after_ms, reason } => {
+                tracing::info!(%listener, "{reason}");
+                return Some(Duration::from_millis(after_ms));
+            }
+            Admission::Full => {
+                tracing::debug!(%listener, %peer, "as many connections as there may be: the next waits");
+                let look_again = tokio::time::sleep(Duration::from_millis(ROOM_CHECK_MS));
+                tokio::select! { () = room => {}, () = look_again => {} }
+            }
+        }
+    }
+}
+
+/// Whoever connects too often is kept waiting for the end.
+async fn close_later(stream: TcpStream, after: Duration, mut draining: watch::Receiver<bool>) {
+    tokio::select! {
+        () = tokio::time::sleep(after) => {}
+        _ = draining.wait_for(|draining| *draining) => {}
+    }
+    drop(stream);
 }
 
 type Slot = oneshot::Receiver<Answer>;
@@ -91,6 +137,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, context: Context) {
         }
     }
     context.node.disconnected(&session);
+    context.room.notify_waiters();
 }
 
 fn size_buffers(stream: &TcpStream, context: &Context) -> rustix::io::Result<()> {

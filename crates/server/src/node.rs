@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use andiron_broker::config::{BrokerConfig, Listener};
 use andiron_broker::{Door, Node, RealDisk};
@@ -96,6 +96,7 @@ pub fn start(config: BrokerConfig) -> Result<Running, StartError> {
     let (draining, drained) = watch::channel(false);
     let helpers = helpers(&node)?;
     let mut accepting = Vec::new();
+    let rooms = [Arc::new(Notify::new()), Arc::new(Notify::new())];
     for (listener, at) in doors {
         let door = if node.config().is_controller_listener(&listener.name) { Door::Controller } else { Door::Broker };
         for socket in at.sockets {
@@ -108,6 +109,7 @@ pub fn start(config: BrokerConfig) -> Result<Running, StartError> {
                 send_buffer_bytes: node.config().socket_buffer_bytes("socket.send.buffer.bytes"),
                 receive_buffer_bytes: node.config().socket_buffer_bytes("socket.receive.buffer.bytes"),
                 idle_max: idle_max(node.config()),
+                room: Arc::clone(&rooms[usize::from(door == Door::Controller)]),
                 draining: drained.clone(),
             };
             accepting.push(tokio::spawn(net::accept(socket, context)));

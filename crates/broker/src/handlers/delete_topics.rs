@@ -1,24 +1,39 @@
 //! DeleteTopics: the controller's matter.
 
 use andiron_metadata::controller::{Request, Response};
+use andiron_protocol::kafka::protocol::StrBytes;
+use andiron_protocol::messages::delete_topics_request::DeleteTopicState;
 use andiron_protocol::messages::delete_topics_response::DeletableTopicResult;
 use andiron_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 use andiron_protocol::{ErrorCode, Uuid};
 
-use super::{Call, Owed};
+use super::{Call, OVER_QUOTA, Owed, within_quota};
 
 /// The first version that may name topics by id.
 const TOPIC_STATES_FROM: i16 = 6;
 
-pub(super) fn handle(call: &Call<'_>, request: DeleteTopicsRequest, owed: Owed) {
-    let names: Vec<_> = if call.version >= TOPIC_STATES_FROM {
-        request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id)).collect()
-    } else {
-        request.topic_names.iter().map(|name| (Some(name.clone()), Uuid::nil())).collect()
-    };
+/// From this version on clients know that they may have to try again.
+const STRICT_QUOTA_FROM: i16 = 5;
+
+pub(super) fn handle(call: &Call<'_>, mut request: DeleteTopicsRequest, owed: Owed) {
+    let by_name = std::mem::take(&mut request.topic_names);
+    request.topics.extend(by_name.into_iter().map(|name| DeleteTopicState::default().with_name(Some(name))));
+    let named = |topic: DeleteTopicState| (topic.name, topic.topic_id);
     if !call.node.config().delete_topic_enable {
-        owed.send(&refused(names, ErrorCode::TopicDeletionDisabled, call.version));
+        let topics = request.topics.into_iter().map(named).collect();
+        owed.send(&refused(topics, ErrorCode::TopicDeletionDisabled, call.version));
         return;
+    }
+    let (over_quota, throttle_ms) = within_quota(call, &mut request.topics, STRICT_QUOTA_FROM, |snapshot, topic| {
+        let image = &snapshot.image;
+        let found = topic.name.as_ref().map_or_else(|| image.topic_by_id(topic.topic_id), |name| image.topic(name));
+        found.map_or(0, |topic| topic.partitions.len())
+    });
+    let names: Vec<_> = request.topics.iter().cloned().map(named).collect();
+    let over_quota = over_quota.into_iter().map(named).collect();
+    let mut over_quota = refused(over_quota, ErrorCode::ThrottlingQuotaExceeded, call.version).responses;
+    for topic in &mut over_quota {
+        topic.error_message = (call.version >= STRICT_QUOTA_FROM).then_some(StrBytes::from_static_str(OVER_QUOTA));
     }
     call.node.ask_controller(
         call.now,
@@ -33,7 +48,8 @@ pub(super) fn handle(call: &Call<'_>, request: DeleteTopicsRequest, owed: Owed) 
                         topic.error_message = None;
                     }
                 }
-                owed.send(&answer);
+                answer.responses.extend(over_quota);
+                owed.send(&answer.with_throttle_time_ms(throttle_ms));
             }
             Ok(_) => tracing::error!("the controller answered another question"),
             Err(error) => {

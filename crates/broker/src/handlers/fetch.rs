@@ -183,7 +183,7 @@ impl DelayedFetch {
     fn count(&self, bytes: usize, now: i64) {
         let snapshot = self.node.snapshot();
         let (user, client) = &self.reader;
-        self.node.quotas().record(&snapshot.image, Flow::Fetch, user, client, bytes, now);
+        self.node.quotas().record(&snapshot.image, Flow::Fetch, user, client, bytes as f64, now);
     }
 
     /// The partitions to be woken by.

@@ -26,12 +26,13 @@ use super::house::House;
 use super::{Alarm, Node, ProducerIds};
 use crate::cleaner::Cleaners;
 use crate::config::BrokerConfig;
+use crate::connections::Connections;
 use crate::fetch_session::FetchSessions;
 use crate::hosted::{Host, Published};
 use crate::loggers::Loggers;
 use crate::node::metadata_log;
 use crate::purgatory::Purgatory;
-use crate::quotas::Quotas;
+use crate::quotas::{Quotas, Windows};
 use crate::sync::SyncQueue;
 use crate::topics::Snapshot;
 
@@ -140,8 +141,10 @@ impl Node {
             Snapshot { image: Image::new(&identity.cluster_id), topics: Default::default(), by_id: Default::default() };
         let seed = Uuid::new_v4().as_u128() as i32;
         let long = |key: &str| config.settings.long(key);
-        let windows = usize::try_from(long("quota.window.num")).unwrap_or(1);
-        let quotas = Quotas::new(long("quota.window.size.seconds").saturating_mul(1_000), windows);
+        let windows = Windows::new(long("quota.window.size.seconds"), long("quota.window.num"));
+        let of_partitions =
+            Windows::new(long("controller.quota.window.size.seconds"), long("controller.quota.window.num"));
+        let quotas = Quotas::new(windows, of_partitions);
         let slots = config.settings.long("max.incremental.fetch.session.cache.slots");
         let fetch_sessions_max = usize::try_from(slots).unwrap_or(0);
         let node = Arc::new_cyclic(|me| Node {
@@ -158,6 +161,8 @@ impl Node {
             turns: Default::default(),
             loggers: Loggers::default(),
             quotas,
+            connections: Connections::new(windows),
+            controller_connections: Connections::new(windows),
             metadata_shard: Arc::clone(&metadata.shard),
             metadata_dir,
             voters: metadata.voters,

@@ -273,3 +273,41 @@ fn a_reader_over_its_quota_reads_nothing_until_it_has_waited() {
     let answer = f.ask(11, &fetch_request(0, 0, (0, -1)));
     assert!(answer.throttle_time_ms > 1_000 && answer.responses.is_empty(), "{answer:?}");
 }
+
+#[test]
+fn who_makes_partitions_faster_than_the_quota_is_refused_until_they_are_paid_for() {
+    let f = Fixture::new();
+    limit(&f, "controller_mutation_rate", 1.0);
+    let create = |version: i16, names: &[&str], partitions: i32| {
+        let topic = |name: &&str| {
+            let topic = create_topics_request::CreatableTopic::default().with_name(name_of(name));
+            topic.with_num_partitions(partitions).with_replication_factor(1)
+        };
+        let topics = names.iter().map(topic).collect();
+        let answer = f.ask(version, &CreateTopicsRequest::default().with_topics(topics).with_timeout_ms(1_000));
+        let codes: Vec<_> = answer.topics.iter().map(|t| (t.name.to_string(), t.error_code)).collect();
+        (codes, answer.throttle_time_ms)
+    };
+    let over = ErrorCode::ThrottlingQuotaExceeded.code();
+    assert_eq!(create(7, &["a"], 12), (vec![("a".into(), 0)], 1_000), "eleven are in the bucket");
+    assert_eq!(f.session.muted_until(), f.now + 1_000);
+    assert_eq!(create(7, &["b", "c"], 1), (vec![("b".into(), over), ("c".into(), over)], 1_000));
+    assert_eq!(create(5, &["b"], 1), (vec![("b".into(), 0)], 2_000), "old clients are late, not refused");
+    let more = create_partitions_request::CreatePartitionsTopic::default().with_name(name_of("b")).with_count(2);
+    let answer = f.ask(3, &CreatePartitionsRequest::default().with_topics(vec![more]).with_timeout_ms(1_000));
+    assert_eq!((answer.results[0].error_code, answer.throttle_time_ms), (over, 2_000));
+    let gone = delete_topics_request::DeleteTopicState::default().with_name(Some(name_of("a")));
+    let answer = f.ask(6, &DeleteTopicsRequest::default().with_topics(vec![gone]).with_timeout_ms(1_000));
+    let told = answer.responses[0].error_message.as_deref();
+    assert_eq!((answer.responses[0].error_code, told), (over, Some("The throttling quota has been exceeded.")));
+}
+
+#[test]
+fn who_takes_more_of_the_brokers_time_than_the_quota_is_not_read_from_for_a_while() {
+    let f = Fixture::new();
+    f.metadata(&["orders"]);
+    assert_eq!(f.session.muted_until(), 0);
+    limit(&f, "request_percentage", 1e-9);
+    f.metadata(&["orders"]);
+    assert_eq!(f.session.muted_until(), f.now + 1_000, "a window at most");
+}

@@ -43,6 +43,39 @@ async fn a_port_in_use_is_said_in_a_sentence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_comes_when_all_places_are_taken_waits_until_somebody_leaves() {
+    let server = server(&[("max.connections", "1")]);
+    let port = server.running.port();
+    tokio::task::spawn_blocking(move || {
+        let mut inside = Client::connect(port);
+        inside.topic("orders");
+        let mut waiting = Client::connect(port);
+        waiting.send(0, &ApiVersionsRequest::default());
+        assert!(waiting.is_silent_for(Duration::from_millis(300)));
+        drop(inside);
+        assert_eq!(waiting.receive::<ApiVersionsRequest>(0).error_code, 0);
+    })
+    .await
+    .unwrap();
+    server.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_with_all_its_connections_is_turned_away() {
+    let server = server(&[("max.connections.per.ip", "1")]);
+    let port = server.running.port();
+    tokio::task::spawn_blocking(move || {
+        let mut inside = Client::connect(port);
+        inside.topic("orders");
+        assert!(Client::connect(port).is_closed());
+        inside.topic("orders");
+    })
+    .await
+    .unwrap();
+    server.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_folder_of_another_node_is_left_alone() {
     let first = server(&[]);
     let folder = first.folder;

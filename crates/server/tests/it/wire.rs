@@ -94,6 +94,14 @@ impl Client {
         matches!(self.stream.read(&mut byte), Ok(0) | Err(_))
     }
 
+    /// Whether nothing comes for so long, not even the end.
+    pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).unwrap();
+        let seen = self.stream.peek(&mut [0; 1]);
+        self.stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        seen.is_err_and(|e| matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
+    }
+
     /// Asks for a topic, which creates it.
     pub(crate) fn topic(&mut self, name: &str) -> MetadataResponse {
         let topic = MetadataRequestTopic::default().with_name(Some(text(name)));
