@@ -13,10 +13,15 @@ pub(crate) const FETCH_SESSION_EVICTION_MS_MIN: i64 = 120_000;
 pub(crate) const GROUP_COMMIT_GATHER_MAX: std::time::Duration = std::time::Duration::from_millis(2);
 
 /// Threads that open or close logs at the same time.
-pub(crate) const LOG_THREADS_MAX: usize = 8;
+const LOG_THREADS_MAX: usize = 8;
 
 /// Fewer logs than this are not worth a thread.
-pub(crate) const LOGS_PER_THREAD_MIN: usize = 4;
+const LOGS_PER_THREAD_MIN: usize = 4;
+
+/// Threads for so many logs.
+pub(crate) fn log_threads(logs: usize) -> usize {
+    (logs / LOGS_PER_THREAD_MIN).clamp(1, LOG_THREADS_MAX)
+}
 
 /// Directories of deleted logs that are removed in one round of housekeeping.
 pub(crate) const DELETIONS_PER_ROUND_MAX: usize = 16;

@@ -210,6 +210,12 @@ impl Node {
         self.syncs.run(now);
     }
 
+    /// Runs fdatasync for the partitions that are due now, on this thread; false when none was. For whoever runs the node
+    /// without threads for [`Node::run_syncs`].
+    pub fn sync_due(&self, now: i64) -> bool {
+        self.syncs.run_round(&|| now)
+    }
+
     /// False once `stop` was called.
     pub fn is_running(&self) -> bool {
         self.running.load(Ordering::Acquire)

@@ -41,6 +41,17 @@ struct Queue {
     stopped: bool,
 }
 
+impl Queue {
+    fn begin_round(&mut self) -> Vec<Arc<Shard>> {
+        let round = std::mem::take(&mut self.dirty);
+        for shard in &round {
+            // Whatever is appended from here on finds its place in the next round, though this one may serve it too.
+            shard.sync_is_due.store(false, Ordering::Release);
+        }
+        round
+    }
+}
+
 impl SyncQueue {
     /// An append has left the partition with something to sync.
     pub(crate) fn push(&self, shard: &Arc<Shard>) {
@@ -89,6 +100,15 @@ impl SyncQueue {
         }
     }
 
+    /// One round on this thread alone; false when nothing was due.
+    pub(crate) fn run_round(&self, now: &dyn Fn() -> i64) -> bool {
+        let round = self.queue.lock().begin_round();
+        for shard in &round {
+            self.sync(shard, now);
+        }
+        !round.is_empty()
+    }
+
     fn lead(&self, now: &dyn Fn() -> i64) {
         let mut answered = 0;
         let mut took = Duration::ZERO;
@@ -110,11 +130,7 @@ impl SyncQueue {
                 self.awaited.store(0, Ordering::SeqCst);
             }
             let served = self.appends.swap(0, Ordering::AcqRel);
-            let round = std::mem::take(&mut queue.dirty);
-            for shard in &round {
-                // Whatever is appended from here on finds its place in the next round, though this one may serve it too.
-                shard.sync_is_due.store(false, Ordering::Release);
-            }
+            let round = queue.begin_round();
             queue.unfinished = round.len();
             let helpers = round.len() - 1;
             queue.round = round.into();

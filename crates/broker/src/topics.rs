@@ -50,8 +50,9 @@ impl Snapshot {
         self.by_id.get(&id)
     }
 
-    /// All partitions that are here.
+    /// All partitions that are here, in the order of their topics' names.
     pub(crate) fn shards(&self) -> impl Iterator<Item = &Arc<Shard>> {
-        self.topics.values().flat_map(|topic| topic.shards.iter().flatten())
+        let known = self.image.topics().filter_map(|topic| self.topics.get(&topic.name));
+        known.flat_map(|topic| topic.shards.iter().flatten())
     }
 }

@@ -4,4 +4,5 @@
 mod cleaning;
 mod cleaning_arbitrary;
 mod cleaning_crash;
+mod kills;
 mod storage_crash;

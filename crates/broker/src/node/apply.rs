@@ -14,7 +14,7 @@ use andiron_storage::{Log, LogConfig, LogDir, LogError, OpenLog, TopicPartition}
 
 use super::Node;
 use crate::groups::{self, OFFSETS_TOPIC};
-use crate::limits::{LOG_THREADS_MAX, LOGS_PER_THREAD_MIN};
+use crate::limits::log_threads;
 use crate::shard::Shard;
 use crate::topics::{Snapshot, TopicEntry};
 use crate::transactions::{self, STATE_TOPIC};
@@ -171,7 +171,7 @@ impl Node {
                 }
             }
         }
-        let threads = missing.len().div_ceil(LOGS_PER_THREAD_MIN).clamp(1, LOG_THREADS_MAX);
+        let threads = log_threads(missing.len());
         if threads == 1 {
             return Opened::new();
         }
@@ -264,7 +264,7 @@ impl Node {
     /// The topic is gone: its logs are marked, and their files removed a little later, when nobody reads them any more.
     fn retire(&self, entry: &TopicEntry, now: i64) {
         let shards: Vec<&Arc<Shard>> = entry.shards.iter().flatten().collect();
-        let threads = shards.len().div_ceil(LOGS_PER_THREAD_MIN).clamp(1, LOG_THREADS_MAX);
+        let threads = log_threads(shards.len());
         let share = shards.len().div_ceil(threads).max(1);
         std::thread::scope(|scope| {
             for some in shards.chunks(share) {

@@ -11,7 +11,7 @@ use super::Node;
 use super::apply::Checkpoints;
 use super::metadata_log;
 use crate::config::BrokerConfig;
-use crate::limits::{DELETIONS_PER_ROUND_MAX, LOG_THREADS_MAX, LOGS_PER_THREAD_MIN};
+use crate::limits::{DELETIONS_PER_ROUND_MAX, log_threads};
 use crate::shard::Shard;
 
 /// What housekeeping remembers.
@@ -228,7 +228,7 @@ impl Node {
         self.leave_cluster(now);
         let snapshot = self.snapshot();
         let shards: Vec<&Arc<Shard>> = snapshot.shards().chain([&self.metadata_shard]).collect();
-        let threads = shards.len().div_ceil(LOGS_PER_THREAD_MIN).clamp(1, LOG_THREADS_MAX);
+        let threads = log_threads(shards.len());
         let whole = std::thread::scope(|scope| {
             let failed = |some: &[&Arc<Shard>]| some.iter().filter(|shard| !close(shard, now)).count();
             let workers: Vec<_> =
