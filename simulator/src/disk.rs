@@ -52,6 +52,15 @@ enum Change {
     Len(usize),
 }
 
+impl Change {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Change::Write(at, part) => write_into(bytes, *at, part),
+            Change::Len(len) => bytes.resize(*len, 0),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum NameChange {
     Set(String, usize),
@@ -159,8 +168,7 @@ impl Inner {
                                     let torn = self.draw(bytes.len() as u64 + 1) as usize;
                                     write_into(&mut durable, *place, &bytes[..torn]);
                                 }
-                                Change::Write(place, bytes) => write_into(&mut durable, *place, bytes),
-                                Change::Len(len) => durable.resize(*len, 0),
+                                whole => whole.apply(&mut durable),
                             }
                         }
                     }
@@ -302,9 +310,8 @@ impl DiskFile for SimFile {
         if std::mem::take(&mut inner.fail_next_sync) {
             return Err(io::Error::other("the disk cannot write"));
         }
-        if let Node::File { durable, current, pending } = &mut inner.nodes[self.node] {
-            durable.clone_from(current);
-            pending.clear();
+        if let Node::File { durable, pending, .. } = &mut inner.nodes[self.node] {
+            pending.drain(..).for_each(|change| change.apply(durable));
         }
         Ok(())
     }

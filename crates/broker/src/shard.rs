@@ -64,6 +64,8 @@ pub(crate) struct Bounds {
     pub(crate) last_stable: i64,
     pub(crate) log_end: i64,
     pub(crate) leader_epoch: i32,
+    /// The high watermark is not yet where the last leader's, or the last run's, may have been.
+    pub(crate) lags: bool,
 }
 
 /// What a read found.
@@ -184,6 +186,7 @@ impl Core {
             last_stable: log.last_stable_offset(high_watermark),
             log_end: log.log_end_offset(),
             leader_epoch: self.replica.leader_epoch()?,
+            lags: self.replica.epoch_start().is_some_and(|start| high_watermark < start),
         })
     }
 }

@@ -176,6 +176,12 @@ impl<T> Partition<T> {
         self.lead.as_ref().map(|lead| lead.leadership.epoch)
     }
 
+    /// Where the log ended when this node began to lead: until the high watermark has come that far it may be lower than
+    /// what the last leader told (KIP-207).
+    pub fn epoch_start(&self) -> Option<i64> {
+        self.lead.as_ref().map(|lead| lead.start)
+    }
+
     /// Everything before it is committed: a consumer may read it.
     pub fn high_watermark(&self) -> i64 {
         self.high_watermark

@@ -16,6 +16,10 @@ pub const SCAN_BUFFER_BYTES: usize = 256 << 10;
 pub const BATCH_BYTES_MAX: usize = i32::MAX as usize;
 /// Batches of each idempotent producer that are remembered to answer duplicates.
 pub const PRODUCER_BATCHES_RETAINED: usize = 5;
+/// How far before a snapshot of producers their batches before the last one are looked for.
+pub const PRODUCER_RECALL_OFFSETS: i64 = 10_000;
+/// And for how long after a producer's last batch: it gives up after `delivery.timeout.ms`, two minutes unless told otherwise.
+pub const PRODUCER_RECALL_MS: i64 = 600_000;
 /// Known (offset, position) pairs of recent syncs, so that a fetch up to the high watermark need not search.
 pub const MARKS_MAX: usize = 32;
 /// Bytes that are copied at once when a log moves to another directory.

@@ -26,6 +26,15 @@ pub struct ProducerBatch {
 }
 
 impl ProducerBatch {
+    fn of(header: &BatchHeader) -> ProducerBatch {
+        ProducerBatch {
+            last_sequence: header.last_sequence(),
+            last_offset: header.last_offset(),
+            offset_delta: header.last_offset_delta,
+            timestamp: header.max_timestamp,
+        }
+    }
+
     /// Sequence number of the first record.
     pub fn first_sequence(&self) -> i32 {
         let first = i64::from(self.last_sequence) - i64::from(self.offset_delta);
@@ -282,12 +291,7 @@ impl ProducerState {
         entry.set_epoch(header.producer_epoch);
         entry.last_timestamp = header.max_timestamp;
         if header.base_sequence != NO_SEQUENCE {
-            entry.add(ProducerBatch {
-                last_sequence: header.last_sequence(),
-                last_offset: header.last_offset(),
-                offset_delta: header.last_offset_delta,
-                timestamp: header.max_timestamp,
-            });
+            entry.add(ProducerBatch::of(header));
         }
         if header.attributes.is_transactional() {
             if entry.current_txn_first_offset.is_none() {
@@ -296,6 +300,24 @@ impl ProducerState {
             }
             self.verifying.remove(&header.producer_id);
         }
+    }
+
+    /// Whether any producer has written at or after `time`.
+    pub fn any_since(&self, time: i64) -> bool {
+        self.producers.values().any(|entry| !entry.batches.is_empty() && entry.last_timestamp >= time)
+    }
+
+    /// A data batch of the log from before the snapshot that was loaded; they come in their order.
+    pub fn recall(&mut self, header: &BatchHeader) {
+        if !header.has_producer_id() || header.attributes.is_control() || header.base_sequence == NO_SEQUENCE {
+            return;
+        }
+        let Some(entry) = self.producers.get_mut(&header.producer_id) else { return };
+        let Some(last) = entry.batches.pop_if(|_| entry.epoch == header.producer_epoch) else { return };
+        if header.last_offset() < last.last_offset {
+            entry.add(ProducerBatch::of(header));
+        }
+        entry.add(last);
     }
 
     /// Notes a transaction marker that is in the log; gives the transaction it ended, if one was open.

@@ -181,6 +181,7 @@ impl World {
     /// A node has started where one was: its clients connect again. Before they do, everything is checked, but not always: a
     /// crash may come as soon.
     fn go_on(&mut self) {
+        self.truth.check_ends(&mut self.wire, false);
         if self.wire.draw.one_in(4) {
             self.crash_within(Some(40));
         } else {

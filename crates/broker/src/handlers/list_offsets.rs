@@ -1,4 +1,5 @@
-//! ListOffsets: where a partition begins, ends, and what was written at or after a point in time.
+//! ListOffsets: where a partition begins, ends, and what was written at or after a point in time. After a change of leader or a
+//! crash nobody is told an end that is lower than one that was told before (KIP-207).
 
 use andiron_protocol::ErrorCode;
 use andiron_protocol::messages::list_offsets_request::ListOffsetsPartition;
@@ -10,6 +11,9 @@ use crate::authorize::{Operation, Resource, authorize};
 use crate::errors;
 use crate::shard::{Bounds, Shard, check_epoch};
 use crate::topics::TopicEntry;
+
+/// The first version that knows OFFSET_NOT_AVAILABLE.
+const NOT_AVAILABLE_FROM: i16 = 5;
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -61,14 +65,19 @@ fn one(
     let epoch = (version >= 4).then_some(asked.current_leader_epoch);
     check_epoch(bounds.leader_epoch, epoch)?;
     let end = if committed { bounds.last_stable } else { bounds.high_watermark };
+    let known = match bounds.lags {
+        false => Ok(()),
+        true if version >= NOT_AVAILABLE_FROM => Err(ErrorCode::OffsetNotAvailable),
+        true => Err(ErrorCode::LeaderNotAvailable),
+    };
     match asked.timestamp {
-        LATEST => Ok((-1, end, bounds.leader_epoch)),
+        LATEST => known.map(|()| (-1, end, bounds.leader_epoch)),
         EARLIEST => Ok(earliest(shard, &bounds)),
         EARLIEST_LOCAL if version >= 8 => Ok(earliest(shard, &bounds)),
         // Nothing is tiered.
         LATEST_TIERED if version >= 9 => Ok(UNKNOWN),
-        MAX_TIMESTAMP if version >= 7 => by_time(shard, None, end, &bounds),
-        timestamp if timestamp >= 0 => by_time(shard, Some(timestamp), end, &bounds),
+        MAX_TIMESTAMP if version >= 7 => by_time(shard, None, end, &bounds, known),
+        timestamp if timestamp >= 0 => by_time(shard, Some(timestamp), end, &bounds, known),
         _ => Err(ErrorCode::UnsupportedVersion),
     }
 }
@@ -77,13 +86,21 @@ fn earliest(shard: &Shard, bounds: &Bounds) -> Found {
     (-1, bounds.log_start, shard.epoch_for_offset(bounds.log_start).unwrap_or(-1))
 }
 
-fn by_time(shard: &Shard, timestamp: Option<i64>, end: i64, bounds: &Bounds) -> Result<Found, ErrorCode> {
+/// `known`: whether the partition's end is.
+fn by_time(
+    shard: &Shard,
+    timestamp: Option<i64>,
+    end: i64,
+    bounds: &Bounds,
+    known: Result<(), ErrorCode>,
+) -> Result<Found, ErrorCode> {
     let found = shard.by_time(timestamp).map_err(|e| errors::read(&e))?;
-    Ok(match found {
-        // What no reader may see yet is not there.
+    match found {
         Some(found) if found.offset < end => {
-            (found.timestamp, found.offset, found.leader_epoch.unwrap_or(bounds.leader_epoch))
+            Ok((found.timestamp, found.offset, found.leader_epoch.unwrap_or(bounds.leader_epoch)))
         }
-        _ => UNKNOWN,
-    })
+        // What no reader may see yet is not there, unless one may have seen it.
+        Some(_) => known.map(|()| UNKNOWN),
+        None => Ok(UNKNOWN),
+    }
 }

@@ -98,8 +98,7 @@ impl Log {
             log.pending.dir(&log.dir.clone());
             return Ok((log, recovered));
         }
-        let recovery_point = if epochs_whole { open.recovery_point } else { 0 };
-        log.recover(open.clean_shutdown && epochs_whole, recovery_point, &mut recovered)?;
+        log.recover(open.clean_shutdown, open.recovery_point, !epochs_whole, &mut recovered)?;
         log.start = open.log_start_offset.max(log.segments[0].base);
         if log.start > log.end {
             // The log start was made durable, what it was moved over was not.

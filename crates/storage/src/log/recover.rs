@@ -3,22 +3,28 @@
 
 use super::Log;
 use super::append::{control_of, end_transaction};
+use crate::limits::{PRODUCER_RECALL_MS, PRODUCER_RECALL_OFFSETS};
 use crate::producer_state::snapshot;
-use crate::scan::{Scan, Stopped};
+use crate::scan::{Scan, Stopped, find_header};
 use crate::txn_index;
 use crate::types::{LogError, Recovered};
 
 impl Log {
-    /// Puts the segments found in order and learns where the log ends.
+    /// Puts the segments found in order and learns where the log ends. `epochs`: whether those of the leaders are to be gathered
+    /// from the whole log.
     pub(super) fn recover(
         &mut self,
         clean: bool,
         recovery_point: i64,
+        epochs: bool,
         recovered: &mut Recovered,
     ) -> Result<(), LogError> {
         let last = self.segments.len() - 1;
         let mut first_scanned = if clean { self.segments.len() } else { self.floor_segment(recovery_point) };
         for at in 0..first_scanned {
+            if epochs {
+                self.gather_epochs(at)?;
+            }
             // A clean start must be quick with many partitions: only the active segment's indexes are looked into.
             let sane = self.segments[at].indexes_are_sane(!clean || at == last);
             if !self.io("reading", sane)? {
@@ -71,6 +77,20 @@ impl Log {
         self.end = self.io("reading", self.segments[last].read_next_offset())?.0;
         self.synced = if recovered.scanned { recovery_point.min(self.end).max(0) } else { self.end };
         Ok(())
+    }
+
+    /// Learns the epochs of a segment that needs no recovery. Its indexes stay as they are: a crash that took the new ones
+    /// would find the epochs whole, and not look at the segment again.
+    fn gather_epochs(&mut self, at: usize) -> Result<(), LogError> {
+        let segment = &self.segments[at];
+        let epochs = &mut self.epochs;
+        let walked = segment.log().and_then(|file| {
+            find_header(&**file, 0, u64::from(segment.size), |header, _| {
+                epochs.assign(header.partition_leader_epoch, header.base_offset);
+                false
+            })
+        });
+        self.io("reading", walked).map(|_| ())
     }
 
     /// Reads a segment from its begin, checks every batch, builds its indexes, cuts off what is no whole batch. Returns the offset
@@ -136,12 +156,37 @@ impl Log {
             self.remove_snapshots(|o| o == offset)?;
         }
         let from = self.producers.map_end_offset;
+        self.recall_batches(from, now)?;
         for at in self.floor_segment(from)..self.segments.len() {
             self.replay_producers(at, from, txn_from)?;
         }
         self.producers.map_end_offset = end;
         self.producers.expire(now, expiration);
         self.take_snapshot()
+    }
+
+    /// A snapshot has but the last batch of each producer. One that had several under way when the log was closed, or when the
+    /// power went, sends them all again: those that lie not far before the snapshot are found in the log.
+    fn recall_batches(&mut self, snapshot: i64, now: i64) -> Result<(), LogError> {
+        if !self.producers.any_since(now.saturating_sub(PRODUCER_RECALL_MS)) {
+            return Ok(());
+        }
+        let from = snapshot.saturating_sub(PRODUCER_RECALL_OFFSETS).max(self.start);
+        for segment in &self.segments[self.floor_segment(from)..] {
+            let producers = &mut self.producers;
+            let walked = segment.floor_position(from).and_then(|position| {
+                find_header(&**segment.log()?, position, u64::from(segment.size), |header, _| {
+                    if header.base_offset < snapshot {
+                        producers.recall(header);
+                    }
+                    header.base_offset >= snapshot
+                })
+            });
+            if self.io("reading", walked)?.is_some() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn replay_producers(&mut self, at: usize, from: i64, txn_from: Option<i64>) -> Result<(), LogError> {

@@ -547,6 +547,31 @@ fn epochs_say_where_a_leader_ended() {
 }
 
 #[test]
+fn torn_epochs_are_gathered_without_touching_what_was_durable() {
+    let place = Place::new();
+    let (mut log, _) = place.open(small(), true, 0);
+    for epoch in [1, 4] {
+        fill(&mut log, 3);
+        log.roll(NOW).unwrap();
+        let next = log.log_end_offset();
+        log.append_as_leader(&batch(next, 10), epoch, AppendOrigin::Client, NOW).unwrap();
+    }
+    let (end, ends) = (log.log_end_offset(), [1, 3, 4].map(|epoch| log.end_offset_for_epoch(epoch)));
+    let ticket = log.sync_ticket().unwrap();
+    ticket.run().unwrap();
+    drop(log);
+    for clean in [true, false] {
+        std::fs::write(place.file("leader-epoch-checkpoint"), b"").unwrap();
+        // A crash during this start may take the new index and leave the epochs: nobody would look for it again.
+        std::fs::write(place.file("00000000000000000000.txnindex"), b"as it was").unwrap();
+        let (log, recovered) = place.open(small(), clean, end);
+        assert_eq!([1, 3, 4].map(|epoch| log.end_offset_for_epoch(epoch)), ends);
+        assert_eq!(recovered.first_scanned.is_none(), clean);
+        assert_eq!(std::fs::read(place.file("00000000000000000000.txnindex")).unwrap(), b"as it was");
+    }
+}
+
+#[test]
 fn another_topics_directory_is_refused() {
     let place = Place::new();
     drop(place.open(small(), true, 0));
