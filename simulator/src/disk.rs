@@ -56,7 +56,7 @@ impl Change {
     fn apply(&self, bytes: &mut Vec<u8>) {
         match self {
             Change::Write(at, part) => write_into(bytes, *at, part),
-            Change::Len(len) => bytes.resize(*len, 0),
+            Change::Len(len) => set_len(bytes, *len),
         }
     }
 }
@@ -77,6 +77,17 @@ fn apply_name(names: &mut BTreeMap<String, usize>, change: &NameChange) {
                 names.insert(to.clone(), node);
             }
         }
+    }
+}
+
+/// As `Vec::resize` with zeroes; those of a large file, an index say, come from the system.
+fn set_len(bytes: &mut Vec<u8>, len: usize) {
+    if len > bytes.capacity() {
+        let mut longer = vec![0; len];
+        longer[..bytes.len()].copy_from_slice(bytes);
+        *bytes = longer;
+    } else {
+        bytes.resize(len, 0);
     }
 }
 
@@ -187,12 +198,12 @@ impl Inner {
                                         from = to;
                                     }
                                 }
-                                Change::Len(len) if self.draw(2) == 0 => durable.resize(*len, 0),
+                                Change::Len(len) if self.draw(2) == 0 => set_len(&mut durable, *len),
                                 Change::Len(_) => {}
                             }
                         }
                         if self.draw(2) == 0 && durable.len() < current.len() {
-                            durable.resize(current.len(), 0);
+                            set_len(&mut durable, current.len());
                         }
                     }
                 }
@@ -329,7 +340,7 @@ impl DiskFile for SimFile {
         let mut inner = self.disk.lock();
         inner.count()?;
         if let Node::File { current, pending, .. } = &mut inner.nodes[self.node] {
-            current.resize(len as usize, 0);
+            set_len(current, len as usize);
             pending.push(Change::Len(len as usize));
         }
         Ok(())

@@ -157,10 +157,10 @@ impl World {
         let mut disk = self.wire.disk.restart(Loss::Power);
         self.wire.node.stop();
         let node = loop {
-            // A start takes some two hundred operations.
+            // A start takes some hundred operations.
             let crashes_again = self.wire.draw.one_in(3);
             if crashes_again {
-                disk.crash_at(1 + self.wire.draw.below(250));
+                disk.crash_at(1 + self.wire.draw.below(100));
             }
             self.clock.advance(50);
             match Node::open(config(), Arc::new(disk.clone()), self.clock.now()) {
