@@ -152,7 +152,7 @@ impl Node {
         let per_second = self.cleaner_setting("log.cleaner.io.max.bytes.per.second");
         let mut progress = |bytes: u64| {
             let sleep = self.cleaners().throttle.lock().observe(now(), bytes, per_second);
-            if sleep > 0 {
+            if sleep > 0 && !shard.is_retired() {
                 self.sleep_until_stopped(Duration::from_millis(sleep.unsigned_abs()));
             }
             self.is_running() && !shard.is_retired()
@@ -190,6 +190,17 @@ impl Node {
         let name = TopicPartition::new(&shard.topic, shard.partition);
         let dir = self.home_of(&name)?;
         self.cleaners().checkpoints.lock().get(dir)?.get(&name).copied()
+    }
+
+    /// Of the logs of a directory only those that are `here` have been cleaned.
+    pub(crate) fn forget_cleaned(&self, dir: usize, here: impl Fn(&TopicPartition) -> bool) {
+        let mut all = self.cleaners().checkpoints.lock();
+        let Some(offsets) = all.get_mut(dir) else { return };
+        let before = offsets.len();
+        offsets.retain(|name, _| here(name));
+        if offsets.len() < before {
+            self.write_cleaner_offsets(dir, offsets);
+        }
     }
 
     /// A log is clean up to there, or is no more.

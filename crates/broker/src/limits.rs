@@ -26,6 +26,9 @@ pub(crate) fn log_threads(logs: usize) -> usize {
 /// Directories of deleted logs that are removed in one round of housekeeping.
 pub(crate) const DELETIONS_PER_ROUND_MAX: usize = 16;
 
+/// How often a cleaner is woken whose log is to be deleted.
+pub(crate) const RETIREMENT_HURRY: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// Bytes of a cleaner thread's map at least: `log.cleaner.dedupe.buffer.size` may be no less than that for each thread.
 pub(crate) const CLEANER_MAP_BYTES_MIN: usize = 1 << 20;
 

@@ -15,7 +15,7 @@ use andiron_storage::{
 
 use crate::answer::Part;
 use crate::handlers::DelayedFetch;
-use crate::limits::FETCH_WAITERS_MAX;
+use crate::limits::{FETCH_WAITERS_MAX, RETIREMENT_HURRY};
 use crate::sync::SyncQueue;
 
 /// Somebody who waits for appends to be committed, each at a place of its own.
@@ -572,9 +572,16 @@ impl Shard {
         Ok(old)
     }
 
-    /// The topic is gone: whoever waits is told, and the log is handed out to be removed.
-    pub(crate) fn retire(&self, now: i64) -> Option<Log> {
+    /// The topic is gone: whoever waits is told, and the log is handed out to be removed. Whoever compacts it is waited for, as
+    /// a topic of the same name will have its files in the same place; `hurry` is called while that takes.
+    pub(crate) fn retire(&self, now: i64, hurry: impl Fn()) -> Option<Log> {
         self.retired.store(true, Ordering::Release);
+        let _alone = loop {
+            hurry();
+            if let Some(alone) = self.maintenance.try_lock_for(RETIREMENT_HURRY) {
+                break alone;
+            }
+        };
         let mut after = After::default();
         let log = {
             let mut core = self.core.lock();

@@ -85,8 +85,14 @@ impl Node {
                 tracing::error!(partition = shard.partition, error, "cannot load the states of transactions");
             }
         }
-        for entry in gone {
-            self.retire(&entry, now);
+        for entry in &gone {
+            self.retire(entry, now);
+        }
+        if !gone.is_empty() {
+            // A topic of the same name must not be taken for the old one after a crash: not for what of it was durable, nor for
+            // where it began.
+            self.write_recovery_points();
+            self.write_high_watermarks();
         }
     }
 
@@ -276,7 +282,7 @@ impl Node {
     }
 
     fn retire_one(&self, shard: &Shard, now: i64) {
-        let Some(log) = shard.retire(now) else { return };
+        let Some(log) = shard.retire(now, || self.wake_keeper()) else { return };
         let delay = log.config().file_delete_delay_ms;
         match log.mark_deleted(Uuid::new_v4()) {
             Ok(dir) => self.remove_later(dir, now + delay),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use andiron_storage::{DeletedFiles, TopicPartition};
+use andiron_storage::{DeletedFiles, LogDirError, TopicPartition};
 
 use super::Node;
 use super::apply::Checkpoints;
@@ -197,7 +197,25 @@ impl Node {
         all
     }
 
-    fn write_recovery_points(&self) {
+    /// Forgets what the checkpoints say of partitions that have no directory any more: those of deleted topics, and those set
+    /// aside. A topic of the same name may come.
+    pub(super) fn forget_the_gone(&self) {
+        let mut house = self.house.lock();
+        let House { checkpoints, homes, .. } = &mut *house;
+        for (at, dir) in self.dirs.iter().enumerate() {
+            let here = |name: &TopicPartition| homes.get(name) == Some(&at);
+            forget(dir.recovery_points(), here, |left| dir.write_recovery_points(left));
+            forget(dir.log_start_offsets(), here, |left| dir.write_log_start_offsets(left));
+            forget(dir.high_watermarks(), here, |left| dir.write_high_watermarks(left));
+            self.forget_cleaned(at, here);
+        }
+        for offsets in [&mut checkpoints.recovery_points, &mut checkpoints.log_starts, &mut checkpoints.high_watermarks]
+        {
+            offsets.retain(|name, _| homes.contains_key(name));
+        }
+    }
+
+    pub(super) fn write_recovery_points(&self) {
         for (dir, offsets) in self.dirs.iter().zip(self.by_dir(|(recovery, _, _)| recovery, false)) {
             warn(dir.write_recovery_points(&offsets), "recovery-point-offset-checkpoint");
         }
@@ -211,7 +229,7 @@ impl Node {
         }
     }
 
-    fn write_high_watermarks(&self) {
+    pub(super) fn write_high_watermarks(&self) {
         let all = self.by_dir(|(_, high_watermark, _)| high_watermark, false);
         if self.house.lock().written_high_watermarks == all {
             return;
@@ -260,7 +278,21 @@ fn close(shard: &Arc<Shard>, now: i64) -> bool {
     }
 }
 
-fn warn(result: Result<(), andiron_storage::LogDirError>, what: &str) {
+/// Writes a checkpoint without what is not `here`, if it had any such.
+fn forget(
+    offsets: Result<BTreeMap<TopicPartition, i64>, LogDirError>,
+    here: impl Fn(&TopicPartition) -> bool,
+    write: impl Fn(&BTreeMap<TopicPartition, i64>) -> Result<(), LogDirError>,
+) {
+    let left = offsets.and_then(|mut offsets| {
+        let before = offsets.len();
+        offsets.retain(|name, _| here(name));
+        if offsets.len() < before { write(&offsets) } else { Ok(()) }
+    });
+    warn(left, "a checkpoint");
+}
+
+fn warn(result: Result<(), LogDirError>, what: &str) {
     if let Err(error) = result {
         tracing::error!(%error, "cannot write {what}");
     }

@@ -180,6 +180,7 @@ impl Node {
             config,
         });
         node.set_strays_aside(metadata.controller.image());
+        node.forget_the_gone();
         let me: Weak<Node> = Arc::downgrade(&node);
         let published: Published<Image> = Box::new(move |image| {
             if let Some(node) = me.upgrade() {

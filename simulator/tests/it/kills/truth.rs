@@ -10,6 +10,7 @@ use andiron_protocol::messages::list_offsets_request::{ListOffsetsPartition, Lis
 use andiron_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use andiron_protocol::messages::{FetchRequest, GroupId, ListOffsetsRequest, OffsetFetchRequest};
 
+use super::operator::Scratch;
 use super::wire::{Wire, text, topic};
 
 pub(crate) const TOPIC: &str = "orders";
@@ -54,9 +55,14 @@ pub(crate) struct Truth {
     /// Group -> the last offset that was committed and acknowledged, the last that was sent.
     pub(crate) offsets: BTreeMap<String, (i64, i64)>,
     pub(crate) producer_ids: BTreeSet<i64>,
+    pub(crate) scratch: Scratch,
 }
 
 pub(crate) fn fetch_request(partition: usize, offset: i64, committed: bool) -> FetchRequest {
+    fetch_request_of(TOPIC, partition, offset, committed)
+}
+
+fn fetch_request_of(name: &str, partition: usize, offset: i64, committed: bool) -> FetchRequest {
     let partition = FetchPartition::default()
         .with_partition(partition as i32)
         .with_fetch_offset(offset)
@@ -66,7 +72,7 @@ pub(crate) fn fetch_request(partition: usize, offset: i64, committed: bool) -> F
         .with_max_bytes(1 << 16)
         .with_isolation_level(i8::from(committed))
         .with_session_epoch(-1)
-        .with_topics(vec![FetchTopic::default().with_topic(topic(TOPIC)).with_partitions(vec![partition])])
+        .with_topics(vec![FetchTopic::default().with_topic(topic(name)).with_partitions(vec![partition])])
 }
 
 /// Walks over what a fetch from `at` brought as a consumer does; returns where it goes on.
@@ -102,13 +108,14 @@ pub(crate) fn consume(data: &PartitionData, mut at: i64, mut each: impl FnMut(i6
     at
 }
 
-/// Reads a partition from its begin; returns where its reader comes to.
-fn read(wire: &mut Wire, partition: usize, committed: bool) -> (BTreeMap<i64, String>, i64) {
-    let (mut found, mut at) = (BTreeMap::new(), 0);
+/// Reads a partition of a topic from its begin, or `at`; returns where its reader comes to.
+fn read(wire: &mut Wire, name: &str, partition: usize, mut at: i64, committed: bool) -> (BTreeMap<i64, String>, i64) {
+    let mut found = BTreeMap::new();
     loop {
-        let answer = wire.ask(11, &fetch_request(partition, at, committed)).expect("a fetch that does not wait");
+        let answer =
+            wire.ask(11, &fetch_request_of(name, partition, at, committed)).expect("a fetch that does not wait");
         let data = &answer.responses[0].partitions[0];
-        assert_eq!(data.error_code, 0, "fetch from {at} of {partition}");
+        assert_eq!(data.error_code, 0, "fetch from {at} of {name}-{partition}");
         let next = consume(data, at, |offset, value, visible| {
             if visible {
                 found.insert(offset, value);
@@ -121,20 +128,35 @@ fn read(wire: &mut Wire, partition: usize, committed: bool) -> (BTreeMap<i64, St
     }
 }
 
-/// Where a partition ends; none if its leader does not know yet.
-fn latest(wire: &mut Wire, partition: usize, committed: bool) -> Option<i64> {
+/// The records of the first partition of a topic.
+pub(crate) fn read_topic(wire: &mut Wire, name: &str, from: i64) -> BTreeMap<i64, String> {
+    read(wire, name, 0, from, false).0
+}
+
+/// Where the first partition of a topic begins.
+pub(crate) fn start_of(wire: &mut Wire, name: &str) -> i64 {
+    list_offsets(wire, name, 0, -2, false).expect("a begin is always known")
+}
+
+/// Where it ends.
+pub(crate) fn end_of(wire: &mut Wire, name: &str) -> i64 {
+    list_offsets(wire, name, 0, -1, false).expect("the end is known by now")
+}
+
+/// What ListOffsets says for a timestamp, or for -1, the end, and -2, the begin; none if the leader does not know yet.
+fn list_offsets(wire: &mut Wire, name: &str, partition: usize, timestamp: i64, committed: bool) -> Option<i64> {
     let asked = ListOffsetsPartition::default()
         .with_partition_index(partition as i32)
-        .with_timestamp(-1)
+        .with_timestamp(timestamp)
         .with_current_leader_epoch(-1);
-    let asked = ListOffsetsTopic::default().with_name(topic(TOPIC)).with_partitions(vec![asked]);
+    let asked = ListOffsetsTopic::default().with_name(topic(name)).with_partitions(vec![asked]);
     let request = ListOffsetsRequest::default().with_isolation_level(i8::from(committed)).with_topics(vec![asked]);
     let answer = wire.ask(7, &request).expect("an answer without waiting");
     let found = &answer.topics[0].partitions[0];
     match ErrorCode::from_code(found.error_code).unwrap() {
         ErrorCode::None => Some(found.offset),
         ErrorCode::OffsetNotAvailable => None,
-        error => panic!("ListOffsets of {partition}: {}", error.name()),
+        error => panic!("ListOffsets of {name}-{partition}: {}", error.name()),
     }
 }
 
@@ -156,8 +178,8 @@ impl Truth {
         let mut stable = [0; PARTITIONS];
         self.check_ends(wire, true);
         for partition in 0..PARTITIONS {
-            let (log, _) = read(wire, partition, false);
-            let (committed, read_to) = read(wire, partition, true);
+            let (log, _) = read(wire, TOPIC, partition, 0, false);
+            let (committed, read_to) = read(wire, TOPIC, partition, 0, true);
             stable[partition] = read_to;
             self.check_partition(partition, &log);
             assert!(read_to >= self.position[partition], "a reader was further than {read_to} in {partition}");
@@ -177,6 +199,7 @@ impl Truth {
             }
             self.check_group_of(wire, producer, transactions);
         }
+        self.scratch.check(wire);
         for (group, (acknowledged, sent)) in &self.offsets {
             let there = committed_offset(wire, group);
             assert!((*acknowledged..=*sent).contains(&there), "{group} is at {there}, not in {acknowledged}..={sent}");
@@ -188,7 +211,7 @@ impl Truth {
     pub(crate) fn check_ends(&self, wire: &mut Wire, must: bool) {
         for partition in 0..PARTITIONS {
             for (committed, told) in [(false, self.high_watermark[partition]), (true, self.position[partition])] {
-                let end = latest(wire, partition, committed);
+                let end = list_offsets(wire, TOPIC, partition, -1, committed);
                 assert!(end.is_some() || !must, "nobody knows where {partition} ends");
                 assert!(end.is_none_or(|end| end >= told), "{partition} ends at {end:?} and was told to end at {told}");
             }
