@@ -34,6 +34,7 @@ struct Inner {
     nodes: Vec<Node>,
     random: u64,
     operations: u64,
+    tally: Tally,
     crash_at: Option<u64>,
     crashed: bool,
     locked: Vec<std::path::PathBuf>,
@@ -67,6 +68,32 @@ enum NameChange {
     Remove(String),
     Rename(String, String),
 }
+
+/// A changing operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// A file or a directory comes.
+    Create,
+    /// A file is opened and emptied.
+    Empty,
+    /// Bytes are written.
+    Write,
+    /// A file is cut or extended.
+    SetLen,
+    /// What was written to a file is made durable.
+    Sync,
+    /// A name changes.
+    Rename,
+    /// A file goes.
+    Remove,
+    /// A directory goes with all in it.
+    RemoveDir,
+    /// The names of a directory are made durable.
+    SyncDir,
+}
+
+/// How often each operation happened in each phase, in the order in which the phases began.
+pub type Tally = Vec<(&'static str, BTreeMap<Operation, u64>)>;
 
 fn apply_name(names: &mut BTreeMap<String, usize>, change: &NameChange) {
     match change {
@@ -121,9 +148,12 @@ impl Inner {
     }
 
     /// Counts a changing operation; the one at which power is cut does not happen.
-    fn count(&mut self) -> io::Result<()> {
+    fn count(&mut self, operation: Operation) -> io::Result<()> {
         self.alive()?;
         self.operations += 1;
+        if let Some((_, phase)) = self.tally.last_mut() {
+            *phase.entry(operation).or_default() += 1;
+        }
         self.crashed = self.crash_at.is_some_and(|at| self.operations >= at);
         self.alive()
     }
@@ -222,6 +252,7 @@ impl SimDisk {
                 nodes: vec![root],
                 random: seed,
                 operations: 0,
+                tally: Vec::new(),
                 crash_at: None,
                 crashed: false,
                 locked: Vec::new(),
@@ -239,6 +270,19 @@ impl SimDisk {
         self.lock().operations
     }
 
+    /// What happens from here on is counted under this name.
+    pub fn begin_phase(&self, name: &'static str) {
+        let mut inner = self.lock();
+        let at = inner.tally.iter().position(|(known, _)| *known == name);
+        let phase = at.map_or((name, BTreeMap::new()), |at| inner.tally.remove(at));
+        inner.tally.push(phase);
+    }
+
+    /// What was counted in each phase.
+    pub fn tally(&self) -> Tally {
+        self.lock().tally.clone()
+    }
+
     /// Everything stops at the `operation`th changing operation from the disk's beginning: it and all behind it fail.
     pub fn crash_at(&self, operation: u64) {
         self.lock().crash_at = Some(operation);
@@ -252,6 +296,16 @@ impl SimDisk {
     /// The next sync of a file fails, once.
     pub fn fail_next_sync(&self) {
         self.lock().fail_next_sync = true;
+    }
+
+    fn remove(&self, path: &Path, operation: Operation) -> io::Result<()> {
+        let mut inner = self.lock();
+        inner.alive()?;
+        inner.find(path).ok_or_else(|| not_found(path))?;
+        let (dir, name) = inner.split(path)?;
+        inner.count(operation)?;
+        inner.change_name(dir, NameChange::Remove(name.to_owned()));
+        Ok(())
     }
 
     /// The disk that is found when everything is started again. Handles of the old one are dead.
@@ -268,6 +322,7 @@ impl SimDisk {
                 nodes,
                 random,
                 operations: 0,
+                tally: Vec::new(),
                 crash_at: None,
                 crashed: false,
                 locked: Vec::new(),
@@ -299,7 +354,7 @@ impl DiskFile for SimFile {
     fn write_at(&self, parts: &[IoSlice<'_>], at: u64) -> io::Result<()> {
         let bytes: Vec<u8> = parts.iter().flat_map(|p| p.iter().copied()).collect();
         let mut inner = self.disk.lock();
-        let counted = inner.count();
+        let counted = inner.count(Operation::Write);
         // A write that is cut off may have got somewhere.
         let written = match &counted {
             Ok(()) => bytes.len(),
@@ -317,7 +372,7 @@ impl DiskFile for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut inner = self.disk.lock();
-        inner.count()?;
+        inner.count(Operation::Sync)?;
         if std::mem::take(&mut inner.fail_next_sync) {
             return Err(io::Error::other("the disk cannot write"));
         }
@@ -338,7 +393,7 @@ impl DiskFile for SimFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut inner = self.disk.lock();
-        inner.count()?;
+        inner.count(Operation::SetLen)?;
         if let Node::File { current, pending, .. } = &mut inner.nodes[self.node] {
             set_len(current, len as usize);
             pending.push(Change::Len(len as usize));
@@ -379,7 +434,7 @@ impl Disk for SimDisk {
             }
             Some(node) => {
                 if mode == OpenMode::Truncate {
-                    inner.count()?;
+                    inner.count(Operation::Empty)?;
                     if let Node::File { current, pending, .. } = &mut inner.nodes[node] {
                         current.clear();
                         pending.push(Change::Len(0));
@@ -390,7 +445,7 @@ impl Disk for SimDisk {
             None if matches!(mode, OpenMode::Read | OpenMode::Write) => return Err(not_found(path)),
             None => {
                 let (dir, name) = inner.split(path)?;
-                inner.count()?;
+                inner.count(Operation::Create)?;
                 let node = inner.add(Node::File { durable: Vec::new(), current: Vec::new(), pending: Vec::new() });
                 inner.change_name(dir, NameChange::Set(name.to_owned(), node));
                 node
@@ -427,7 +482,7 @@ impl Disk for SimDisk {
             at = match found {
                 Some(node) => node,
                 None => {
-                    inner.count()?;
+                    inner.count(Operation::Create)?;
                     let empty = Node::Dir { durable: BTreeMap::new(), current: BTreeMap::new(), pending: Vec::new() };
                     let node = inner.add(empty);
                     inner.change_name(at, NameChange::Set(name, node));
@@ -447,29 +502,23 @@ impl Disk for SimDisk {
         if dir != to_dir {
             return Err(io::Error::new(io::ErrorKind::CrossesDevices, "a rename stays within its directory"));
         }
-        inner.count()?;
+        inner.count(Operation::Rename)?;
         inner.change_name(dir, NameChange::Rename(old.to_owned(), new.to_owned()));
         Ok(())
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let mut inner = self.lock();
-        inner.alive()?;
-        inner.find(path).ok_or_else(|| not_found(path))?;
-        let (dir, name) = inner.split(path)?;
-        inner.count()?;
-        inner.change_name(dir, NameChange::Remove(name.to_owned()));
-        Ok(())
+        self.remove(path, Operation::Remove)
     }
 
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.remove_file(path)
+        self.remove(path, Operation::RemoveDir)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut inner = self.lock();
         let node = inner.find(dir).ok_or_else(|| not_found(dir))?;
-        inner.count()?;
+        inner.count(Operation::SyncDir)?;
         if let Node::Dir { durable, current, pending } = &mut inner.nodes[node] {
             durable.clone_from(current);
             pending.clear();

@@ -5,4 +5,4 @@ pub mod clock;
 pub mod disk;
 
 pub use clock::SimClock;
-pub use disk::{Loss, SimDisk};
+pub use disk::{Loss, Operation, SimDisk, Tally};

@@ -12,7 +12,7 @@ use andiron_storage::{
 };
 use uuid::Uuid;
 
-use crate::storage_crash::Stop;
+use crate::storage_crash::{Phases, Stop};
 
 pub(crate) const ROOT: &str = "/log";
 pub(crate) const EPOCH: i32 = 4;
@@ -35,7 +35,7 @@ pub(crate) fn config(policy: Policy) -> LogConfig {
         index_interval_bytes: 150,
         compact: true,
         delete: policy == Policy::CompactAndDelete,
-        retention_bytes: 2_500,
+        retention_bytes: 1_000,
         retention_ms: -1,
         delete_retention_ms: RETENTION,
         ..LogConfig::default()
@@ -130,6 +130,7 @@ pub(crate) struct Told {
     pub(crate) serial: usize,
     /// What may be removed from the disk.
     pub(crate) deleted: Vec<DeletedFiles>,
+    pub(crate) phases: Phases,
 }
 
 pub(crate) struct Story {
@@ -241,25 +242,33 @@ impl Story {
         let cleaned = self.dir.cleaner_offsets()?.get(&partition()).copied();
         let stable = self.log.last_stable_offset(self.log.synced_offset());
         let cleanable = self.log.cleanable(cleaned, stable, now)?;
+        told.phases.begin("clean");
         let mut job = self.log.begin_clean(&cleanable, now)?;
         job.build_map(&settings, &mut |_| true)?;
         while let Some(group) = job.clean_next(&mut |_| true)? {
+            told.phases.begin("swap");
             told.deleted.push(self.log.swap_in(group, now)?);
+            told.phases.begin("clean");
         }
+        told.phases.begin("cleaner checkpoint");
         job.sync_names()?;
         self.dir.write_cleaner_offsets(&[(partition(), job.end_offset())].into())?;
+        told.phases.begin("append and sync");
         Ok(job.end_offset())
     }
 
     /// Removes what was renamed to `.deleted`, as happens some time later.
     pub(crate) fn remove(&mut self, told: &mut Told) -> Result<(), Stop> {
+        told.phases.begin("removal of what was replaced");
         for files in told.deleted.drain(..) {
             remove_deleted(&*self.disk, &files)?;
         }
+        told.phases.begin("append and sync");
         Ok(())
     }
 
     pub(crate) fn retain(&mut self, told: &mut Told) -> Result<(), Stop> {
+        told.phases.begin("retention");
         let deleted = self.log.delete_old_segments(self.log.synced_offset(), self.clock.now());
         told.start = told.start.max(self.log.log_start_offset());
         if let Some(deleted) = deleted? {

@@ -6,15 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use andiron_protocol::compression::Codec;
-use andiron_simulator::{Loss, SimClock, SimDisk};
+use andiron_simulator::{Loss, Operation, SimClock, SimDisk};
 use andiron_storage::Disk;
 
 use crate::cleaning::{MAP_BYTES, Policy, RETENTION, ROOT, Told, compare, compare_producers, open, partition};
-use crate::storage_crash::Stop;
+use crate::storage_crash::{Phases, Stop, summary};
 
 /// The story that is cut off at every operation.
 fn story(disk: &Arc<dyn Disk>, clock: &SimClock, policy: Policy, told: &mut Told) -> Result<(), Stop> {
+    told.phases.begin("start");
     let mut s = open(disk, clock, policy, false)?;
+    told.phases.begin("append and sync");
     if policy == Policy::CompactAndDelete {
         // Retention takes what it likes, and says so only when it is done.
         told.start = i64::MAX;
@@ -28,7 +30,9 @@ fn story(disk: &Arc<dyn Disk>, clock: &SimClock, policy: Policy, told: &mut Told
         s.append(told, 7, Codec::Zstd, Some(number), &["c", "u"])?;
         s.end(told, 7, number, round == 1)?;
         s.append(told, 2, Codec::None, None, &["g"])?;
+        told.phases.begin("roll");
         s.log.roll(clock.now())?;
+        told.phases.begin("append and sync");
         s.append(told, 1, Codec::None, None, &["a"])?;
         s.sync(told)?;
         if round == 1 {
@@ -48,7 +52,9 @@ fn story(disk: &Arc<dyn Disk>, clock: &SimClock, policy: Policy, told: &mut Told
     told.durable = to;
     told.before = Some(told.model.clone());
     told.model = told.model.cut(to);
+    told.phases.begin("truncation");
     s.log.truncate_to(to, clock.now())?;
+    told.phases.begin("append and sync");
     told.before = None;
     s.checkpoint()?;
     s.append(told, 1, Codec::Gzip, None, &["y", "x", "-g"])?;
@@ -58,6 +64,7 @@ fn story(disk: &Arc<dyn Disk>, clock: &SimClock, policy: Policy, told: &mut Told
     // DeleteRecords, and what retention makes of it.
     let to = s.log.log_start_offset().max(12);
     told.start = told.start.max(to);
+    told.phases.begin("delete-records");
     s.log.delete_records(to)?;
     s.checkpoint()?;
     s.retain(told)?;
@@ -66,11 +73,14 @@ fn story(disk: &Arc<dyn Disk>, clock: &SimClock, policy: Policy, told: &mut Told
     s.append(told, 7, Codec::None, Some(told.model.transactions.len()), &["open"])?;
     s.sync(told)?;
     // A clean end and a new begin.
+    told.phases.begin("clean stop");
     s.log.close_clean()?;
     s.checkpoint()?;
     s.dir.mark_clean(1)?;
     drop(s);
+    told.phases.begin("start");
     let mut s = open(disk, clock, policy, false)?;
+    told.phases.begin("append and sync");
     s.append(told, 1, Codec::None, None, &["x", "a"])?;
     let number = told.model.transactions.len() - 1;
     s.end(told, 7, number, true)?;
@@ -145,7 +155,7 @@ fn run(crash_at: Option<u64>, seed: u64, policy: Policy) -> (SimDisk, SimClock, 
         disk.crash_at(at);
     }
     let clock = SimClock::new(1_700_000_000_000);
-    let mut told = Told::default();
+    let mut told = Told { phases: Phases::of(&disk), ..Told::default() };
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let ended = story(&shared, &clock, policy, &mut told);
     assert_eq!(ended.is_err(), crash_at.is_some(), "{ended:?}");
@@ -154,6 +164,9 @@ fn run(crash_at: Option<u64>, seed: u64, policy: Policy) -> (SimDisk, SimClock, 
 
 fn crash_everywhere(policy: Policy) {
     let (whole, clock, told) = run(None, 1, policy);
+    let mut tally = whole.tally();
+    // Without the policy `delete` there is nothing for retention to do.
+    tally.retain(|(name, _)| policy == Policy::CompactAndDelete || *name != "retention");
     check(&whole.restart(Loss::Power), &clock, policy, &told, "no crash");
     let operations = whole.operations();
     let seeds = 2;
@@ -165,7 +178,8 @@ fn crash_everywhere(policy: Policy) {
             check(&disk.restart(loss), &clock, policy, &told, &at_crash);
         }
     }
-    println!("{policy:?}: {operations} operations, {} crashes", operations * seeds);
+    let every = [Operation::Create, Operation::Write, Operation::SetLen, Operation::Sync, Operation::Rename];
+    summary(&format!("{policy:?}"), &tally, seeds, &[&every[..], &[Operation::Remove, Operation::SyncDir]].concat());
 }
 
 #[test]

@@ -4,5 +4,6 @@
 mod cleaning;
 mod cleaning_arbitrary;
 mod cleaning_crash;
+mod deletion_crash;
 mod kills;
 mod storage_crash;

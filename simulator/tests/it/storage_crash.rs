@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use andiron_protocol::batch::{BatchBuilder, BatchOptions, Batches, ControlType, EndTxnMarker, control_key};
 use andiron_protocol::compression::Codec;
-use andiron_simulator::{Loss, SimClock, SimDisk};
+use andiron_simulator::{Loss, Operation, SimClock, SimDisk, Tally};
 use andiron_storage::{
     AppendError, AppendOrigin, DeletedFiles, Disk, Log, LogConfig, LogDir, LogDirError, OpenLog, OpenMode, Recovered,
     TopicPartition, remove_deleted,
@@ -59,6 +59,44 @@ struct Told {
     closed: bool,
     serial: u64,
     sequences: BTreeMap<i64, i32>,
+    phases: Phases,
+}
+
+/// Tells the disk what the story is at, so that its operations can be counted by that.
+#[derive(Default)]
+pub(crate) struct Phases(Option<SimDisk>);
+
+impl Phases {
+    pub(crate) fn of(disk: &SimDisk) -> Phases {
+        Phases(Some(disk.clone()))
+    }
+
+    pub(crate) fn begin(&self, name: &'static str) {
+        if let Some(disk) = &self.0 {
+            disk.begin_phase(name);
+        }
+    }
+}
+
+/// One line: at how many operations of each phase a crash was tried, and of which kinds they are. Every kind of `wanted` must be
+/// among them, and every phase must have some.
+pub(crate) fn summary(what: &str, tally: &Tally, crashes_each: u64, wanted: &[Operation]) {
+    let mut kinds: BTreeMap<Operation, u64> = BTreeMap::new();
+    for (operation, count) in tally.iter().flat_map(|(_, phase)| phase) {
+        *kinds.entry(*operation).or_default() += count;
+    }
+    let phases: Vec<String> =
+        tally.iter().map(|(name, phase)| format!("{name} {}", phase.values().sum::<u64>())).collect();
+    let of_kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{kind:?} {count}")).collect();
+    let points: u64 = kinds.values().sum();
+    let crashes = points * crashes_each;
+    println!("{what}: {points} crash points, {crashes} crashes; {}; {}", phases.join(", "), of_kinds.join(", "));
+    for operation in wanted {
+        assert!(kinds.contains_key(operation), "{what}: no {operation:?} is reached");
+    }
+    for (name, phase) in tally {
+        assert!(!phase.is_empty(), "{what}: {name} changes nothing");
+    }
 }
 
 struct Story {
@@ -158,8 +196,10 @@ impl Story {
 
 /// The story that is cut off at every operation.
 fn story(disk: &Arc<dyn Disk>, clock: &SimClock, told: &mut Told) -> Result<(), Stop> {
+    told.phases.begin("first start");
     let (mut s, _) = open(disk, clock, false)?;
     s.log.assign_epoch(4, 0)?;
+    told.phases.begin("append and sync");
     for round in 0..3 {
         for (i, codec) in Codec::ALL.into_iter().enumerate() {
             s.append(told, -1, codec, false)?;
@@ -174,33 +214,42 @@ fn story(disk: &Arc<dyn Disk>, clock: &SimClock, told: &mut Told) -> Result<(), 
         s.append(told, 1, Codec::None, false)?;
         if round == 1 {
             s.sync(told)?;
+            told.phases.begin("checkpoints");
             s.checkpoint()?;
+            told.phases.begin("append and sync");
         }
     }
     s.sync(told)?;
+    told.phases.begin("delete-records");
     // DeleteRecords and retention.
     told.start = s.log.delete_records(30)?;
     s.checkpoint()?;
+    told.phases.begin("retention");
     let deleted = s.log.delete_old_segments(s.log.synced_offset(), clock.now())?;
     told.start = told.start.max(s.log.log_start_offset());
     if let Some(deleted) = deleted {
         forget(&s, &deleted)?;
     }
     s.checkpoint()?;
+    told.phases.begin("clean stop");
     s.append(told, 1, Codec::Lz4, false)?;
     s.close(told)?;
 
     // A restart, and as a follower that must give way.
     told.closed = false;
+    told.phases.begin("start");
     let (mut s, recovered) = open(disk, clock, false)?;
     assert!(!recovered.scanned, "a clean close needs no recovery");
+    told.phases.begin("append and sync");
     s.append(told, 1, Codec::None, false)?;
     s.append(told, 3, Codec::None, true)?;
     s.sync(told)?;
     let to = s.log.log_end_offset() - 21;
     told.truncating = Some(to);
     told.durable = told.durable.min(to);
+    told.phases.begin("truncation");
     s.log.truncate_to(to, clock.now())?;
+    told.phases.begin("append and sync");
     // What producer 1 and 3 wrote last is gone.
     let sequences: Vec<_> = s.log.producers().iter().map(|(id, e)| (*id, e.last_sequence() + 1)).collect();
     told.sequences = sequences.into_iter().collect();
@@ -211,8 +260,11 @@ fn story(disk: &Arc<dyn Disk>, clock: &SimClock, told: &mut Told) -> Result<(), 
     }
     s.sync(told)?;
     s.append(told, 1, Codec::None, false)?;
+    told.phases.begin("roll");
     s.log.roll(clock.now())?;
+    told.phases.begin("append and sync");
     s.append(told, 1, Codec::None, false)?;
+    told.phases.begin("clean stop");
     s.close(told)
 }
 
@@ -347,7 +399,7 @@ fn run(crash_at: Option<u64>, seed: u64) -> (SimDisk, SimClock, Told) {
         disk.crash_at(at);
     }
     let clock = SimClock::new(1_700_000_000_000);
-    let mut told = Told::default();
+    let mut told = Told { phases: Phases::of(&disk), ..Told::default() };
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let ended = story(&shared, &clock, &mut told);
     assert_eq!(ended.is_err(), crash_at.is_some(), "{ended:?}");
@@ -357,6 +409,7 @@ fn run(crash_at: Option<u64>, seed: u64) -> (SimDisk, SimClock, Told) {
 #[test]
 fn a_crash_at_any_file_operation() {
     let (whole, clock, told) = run(None, 1);
+    let tally = whole.tally();
     check(&whole.restart(Loss::Power), &clock, &told, "no crash");
     let operations = whole.operations();
     let seeds = 4;
@@ -372,7 +425,8 @@ fn a_crash_at_any_file_operation() {
             );
         }
     }
-    println!("{operations} operations, {} crashes", operations * seeds);
+    let every = [Operation::Create, Operation::Write, Operation::SetLen, Operation::Sync, Operation::Rename];
+    summary("a log", &tally, seeds, &[&every[..], &[Operation::Remove, Operation::SyncDir]].concat());
 }
 
 #[test]
