@@ -35,7 +35,7 @@ pub(crate) fn config(policy: Policy) -> LogConfig {
         index_interval_bytes: 150,
         compact: true,
         delete: policy == Policy::CompactAndDelete,
-        retention_bytes: 1_000,
+        retention_bytes: 400,
         retention_ms: -1,
         delete_retention_ms: RETENTION,
         ..LogConfig::default()
