@@ -7,15 +7,12 @@ import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from load import CODECS, COMPACTED, QUICK_CLEANER, create, eventually, fill_table, push_out
 from peers import ApacheKafka, jars, tool
 
 pytestmark = pytest.mark.kafka
-CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
-QUICK = {"log.cleaner.backoff.ms": 100, "log.retention.check.interval.ms": 200, "log.initial.task.delay.ms": 200}
-COMPACTED = {"cleanup.policy": "compact", "segment.bytes": "1048576", "min.cleanable.dirty.ratio": "0.01",
-             "delete.retention.ms": "86400000"}
 
 
 @pytest.fixture
@@ -27,20 +24,15 @@ def java():
 @pytest.fixture
 def quick(start):
     """Andiron with a cleaner that does not wait long."""
-    return start(overrides=[f"{k}={v}" for k, v in QUICK.items()])
+    return start(overrides=[f"{k}={v}" for k, v in QUICK_CLEANER.items()])
 
 
 @pytest.fixture
 def kafka(java, tmp_path):
     """Apache Kafka on a folder of its own, with as quick a cleaner."""
-    server = ApacheKafka(tmp_path / "data", overrides=QUICK)
+    server = ApacheKafka(tmp_path / "data", overrides=QUICK_CLEANER)
     yield server
     server.stop()
-
-
-def create(bootstrap, topic, **config):
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic(topic, 1, config=config)])[topic].result()
 
 
 def alter(bootstrap, topic, **config):
@@ -76,41 +68,6 @@ def read(bootstrap, topic, isolation="read_committed"):
     raise AssertionError(f"{topic} has no end: {len(out)} records")
 
 
-def eventually(what, get, until, seconds=60):
-    deadline = time.monotonic() + seconds
-    while True:
-        got = get()
-        if until(got):
-            return got
-        assert time.monotonic() < deadline, f"{what}: {got!r:.500}"
-        time.sleep(0.2)
-
-
-def fill(bootstrap, topic, rounds=12, keys=120):
-    """Every codec, idempotent or not; values of all keys over and over, some keys removed at the end. Gives what must be left."""
-    table = {}
-    for number in range(rounds):
-        codec = CODECS[number % len(CODECS)]
-        producer = Producer({"bootstrap.servers": bootstrap, "compression.type": codec, "linger.ms": 50,
-                             "enable.idempotence": number % 2 == 0})
-        for i in range(keys):
-            key, value = b"%s-%d" % (codec.encode(), i), b"%d" % number + os.urandom(2_000)
-            if number >= rounds - len(CODECS) and i % 10 == 0:
-                value = None
-            producer.produce(topic, key=key, value=value)
-            table[key] = value
-        assert producer.flush(30) == 0
-    return table
-
-
-def push_out(bootstrap, topic):
-    """Fills the active segment until a new one begins, so that all before may be cleaned."""
-    producer = Producer({"bootstrap.servers": bootstrap})
-    for i in range(120):
-        producer.produce(topic, key=b"filler-%d" % i, value=os.urandom(10_000))
-    assert producer.flush(30) == 0
-
-
 def is_clean(records):
     """No key twice but those that were still in the active segment."""
     keys = [key for _, key, _ in records if not key.startswith(b"filler")]
@@ -128,7 +85,7 @@ def dump(folder, *more):
 
 def test_a_reader_of_a_compacted_topic_sees_the_last_value_of_each_key(quick):
     create(quick.bootstrap, "users", **COMPACTED)
-    want = fill(quick.bootstrap, "users")
+    want = fill_table(quick.bootstrap, "users")
     before = read(quick.bootstrap, "users")
     push_out(quick.bootstrap, "users")
     end = watermarks(quick.bootstrap, "users")
@@ -146,7 +103,7 @@ def test_a_reader_of_a_compacted_topic_sees_the_last_value_of_each_key(quick):
 
 def test_tombstones_go_after_delete_retention(quick):
     create(quick.bootstrap, "users", **{**COMPACTED, "delete.retention.ms": "500"})
-    want = fill(quick.bootstrap, "users")
+    want = fill_table(quick.bootstrap, "users")
     push_out(quick.bootstrap, "users")
 
     def gone():
@@ -174,7 +131,7 @@ def test_a_record_without_key_is_refused(quick):
 @pytest.mark.wide
 def test_apache_kafka_finds_cleaned_segments_valid_and_goes_on(quick, kafka, tmp_path):
     create(quick.bootstrap, "users", **COMPACTED)
-    want = fill(quick.bootstrap, "users")
+    want = fill_table(quick.bootstrap, "users")
     push_out(quick.bootstrap, "users")
     after = eventually("compaction", lambda: read(quick.bootstrap, "users"), is_clean)
     end = watermarks(quick.bootstrap, "users")
@@ -195,7 +152,7 @@ def test_apache_kafka_finds_cleaned_segments_valid_and_goes_on(quick, kafka, tmp
     kafka.start()
     assert read(kafka.bootstrap, "users") == after
     assert watermarks(kafka.bootstrap, "users") == end
-    more = fill(kafka.bootstrap, "users", rounds=10)
+    more = fill_table(kafka.bootstrap, "users", rounds=10)
     push_out(kafka.bootstrap, "users")
     again = eventually("compaction by Apache Kafka", lambda: read(kafka.bootstrap, "users"), is_clean)
     assert table_of(again) == {**want, **more}
@@ -208,15 +165,15 @@ def test_apache_kafka_finds_cleaned_segments_valid_and_goes_on(quick, kafka, tmp
 def test_a_folder_that_apache_kafka_compacted_opens_here_and_is_compacted_on(kafka, start):
     kafka.start()
     create(kafka.bootstrap, "users", **COMPACTED)
-    want = fill(kafka.bootstrap, "users")
+    want = fill_table(kafka.bootstrap, "users")
     push_out(kafka.bootstrap, "users")
     after = eventually("compaction by Apache Kafka", lambda: read(kafka.bootstrap, "users"), is_clean)
     end = watermarks(kafka.bootstrap, "users")
     kafka.stop()
-    andiron = start(folder=kafka.folder, overrides=[f"{k}={v}" for k, v in QUICK.items()])
+    andiron = start(folder=kafka.folder, overrides=[f"{k}={v}" for k, v in QUICK_CLEANER.items()])
     assert read(andiron.bootstrap, "users") == after
     assert watermarks(andiron.bootstrap, "users") == end
-    more = fill(andiron.bootstrap, "users", rounds=10)
+    more = fill_table(andiron.bootstrap, "users", rounds=10)
     push_out(andiron.bootstrap, "users")
     again = eventually("compaction", lambda: read(andiron.bootstrap, "users"), is_clean)
     assert table_of(again) == {**want, **more}
@@ -226,7 +183,7 @@ def test_a_folder_that_apache_kafka_compacted_opens_here_and_is_compacted_on(kaf
 @pytest.mark.wide
 def test_transactions_that_apache_kafka_wrote_are_compacted_here_and_read_there(java, start, tmp_path):
     """Aborted records go, committed ones stay by the same rule as all, and both brokers show the same."""
-    kafka = ApacheKafka(tmp_path / "data", overrides={**QUICK, "log.cleaner.backoff.ms": 3_600_000})
+    kafka = ApacheKafka(tmp_path / "data", overrides={**QUICK_CLEANER, "log.cleaner.backoff.ms": 3_600_000})
     kafka.start()
     try:
         create(kafka.bootstrap, "accounts", **COMPACTED)
@@ -247,7 +204,7 @@ def test_transactions_that_apache_kafka_wrote_are_compacted_here_and_read_there(
         assert table_of(read(kafka.bootstrap, "accounts")) == table
     finally:
         kafka.stop()
-    andiron = start(folder=kafka.folder, overrides=[f"{k}={v}" for k, v in QUICK.items()])
+    andiron = start(folder=kafka.folder, overrides=[f"{k}={v}" for k, v in QUICK_CLEANER.items()])
     assert table_of(read(andiron.bootstrap, "accounts")) == table
     push_out(andiron.bootstrap, "accounts")
     after = eventually("compaction", lambda: read(andiron.bootstrap, "accounts"), is_clean)
@@ -310,7 +267,7 @@ def test_delete_records_moves_the_begin_and_a_reader_is_told(quick):
 
 
 def test_the_offsets_of_groups_are_compacted(start):
-    quick = start(overrides=[f"{k}={v}" for k, v in {**QUICK, "offsets.topic.num.partitions": 1,
+    quick = start(overrides=[f"{k}={v}" for k, v in {**QUICK_CLEANER, "offsets.topic.num.partitions": 1,
                              "offsets.topic.segment.bytes": 1_048_576, "log.cleaner.min.cleanable.ratio": 0.01}.items()])
     create(quick.bootstrap, "events")
     consumer = Consumer({"bootstrap.servers": quick.bootstrap, "group.id": "committers", "enable.auto.commit": False})

@@ -87,6 +87,7 @@ pub struct BrokerConfig {
     pub(crate) retention_check_interval_ms: i64,
     pub(crate) high_watermark_checkpoint_interval_ms: i64,
     pub(crate) flush_checkpoint_interval_ms: i64,
+    pub(crate) log_start_checkpoint_interval_ms: i64,
     advertised: Vec<Listener>,
     controller_listeners: Vec<String>,
 }
@@ -137,6 +138,7 @@ impl BrokerConfig {
             retention_check_interval_ms: settings.long("log.retention.check.interval.ms"),
             high_watermark_checkpoint_interval_ms: settings.long("replica.high.watermark.checkpoint.interval.ms"),
             flush_checkpoint_interval_ms: settings.long("log.flush.offset.checkpoint.interval.ms"),
+            log_start_checkpoint_interval_ms: settings.long("log.flush.start.offset.checkpoint.interval.ms"),
             settings: Arc::new(settings),
             warnings,
         })

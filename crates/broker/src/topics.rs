@@ -11,9 +11,12 @@ use crate::groups::OFFSETS_TOPIC;
 use crate::shard::Shard;
 use crate::transactions::STATE_TOPIC;
 
+/// Share groups are not served here; a folder of Apache Kafka may have their topic.
+const SHARE_STATE_TOPIC: &str = "__share_group_state";
+
 /// Whether clients may not write to a topic of this name.
 pub(crate) fn is_internal(name: &str) -> bool {
-    name == OFFSETS_TOPIC || name == STATE_TOPIC
+    [OFFSETS_TOPIC, STATE_TOPIC, SHARE_STATE_TOPIC].contains(&name)
 }
 
 /// A topic with what this node keeps of it.

@@ -245,6 +245,7 @@ impl StateMachine for GroupCoordinator {
             }
             Record::OffsetInTransaction { producer_id, key, value, .. } => {
                 self.offsets.replay_open(offset, *producer_id, key, value);
+                self.keeps_offsets(&key.group);
             }
             Record::EndOfTransaction(end) => self.replay_end_of_transaction(end.producer_id, end.committed),
             Record::GroupMetadata { group, value } => self.replay_group(group, value.as_ref()),

@@ -83,7 +83,13 @@ fn one(
 }
 
 fn earliest(shard: &Shard, bounds: &Bounds) -> Found {
-    (-1, bounds.log_start, shard.epoch_for_offset(bounds.log_start).unwrap_or(-1))
+    // In an empty log the first record will be of the epoch that is now, as Apache Kafka notes when a leader begins.
+    let epoch = if bounds.log_start == bounds.log_end {
+        bounds.leader_epoch
+    } else {
+        shard.epoch_for_offset(bounds.log_start).unwrap_or(-1)
+    };
+    (-1, bounds.log_start, epoch)
 }
 
 /// `known`: whether the partition's end is.

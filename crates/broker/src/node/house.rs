@@ -27,6 +27,7 @@ pub(super) struct House {
     pub(super) next_retention: i64,
     pub(super) next_high_watermarks: i64,
     pub(super) next_recovery_points: i64,
+    pub(super) next_log_starts: i64,
     /// The end of the newest snapshot of the metadata log, and of how many bytes that log then was.
     snapshot_end: i64,
     snapshot_at_bytes: u64,
@@ -42,6 +43,7 @@ impl House {
         self.next_retention = now + config.settings.long("log.initial.task.delay.ms");
         self.next_high_watermarks = now + config.high_watermark_checkpoint_interval_ms;
         self.next_recovery_points = now + config.flush_checkpoint_interval_ms;
+        self.next_log_starts = now + config.log_start_checkpoint_interval_ms;
     }
 }
 
@@ -49,7 +51,7 @@ impl Node {
     /// Does what is due of the housekeeping, and says when it is to be called again.
     pub fn keep_house(&self, now: i64) -> i64 {
         self.make_moves(now);
-        let (retention, high_watermarks, recovery_points) = {
+        let (retention, high_watermarks, recovery_points, log_starts) = {
             let mut house = self.house.lock();
             let due = |next: &mut i64, interval: i64| {
                 let due = *next <= now;
@@ -62,6 +64,7 @@ impl Node {
                 due(&mut house.next_retention, self.config.retention_check_interval_ms),
                 due(&mut house.next_high_watermarks, self.config.high_watermark_checkpoint_interval_ms),
                 due(&mut house.next_recovery_points, self.config.flush_checkpoint_interval_ms),
+                due(&mut house.next_log_starts, self.config.log_start_checkpoint_interval_ms),
             )
         };
         if retention {
@@ -75,13 +78,17 @@ impl Node {
             }
             self.write_recovery_points();
         }
+        if log_starts {
+            self.write_log_starts();
+        }
         if high_watermarks {
             self.write_high_watermarks();
         }
         self.snapshot_metadata(now);
         self.remove_deleted(now);
         let house = self.house.lock();
-        let mut next = house.next_retention.min(house.next_high_watermarks).min(house.next_recovery_points);
+        let checkpoints = house.next_high_watermarks.min(house.next_recovery_points).min(house.next_log_starts);
+        let mut next = house.next_retention.min(checkpoints);
         next = house.deleted_dirs.iter().map(|(at, _)| *at).min().map_or(next, |at| next.min(at));
         house.deleted_files.iter().map(|files| files.remove_at).min().map_or(next, |at| next.min(at))
     }
@@ -219,7 +226,6 @@ impl Node {
         for (dir, offsets) in self.dirs.iter().zip(self.by_dir(|(recovery, _, _)| recovery, false)) {
             warn(dir.write_recovery_points(&offsets), "recovery-point-offset-checkpoint");
         }
-        self.write_log_starts();
     }
 
     pub(crate) fn write_log_starts(&self) {
@@ -254,6 +260,7 @@ impl Node {
             workers.into_iter().map(|worker| worker.join().unwrap_or(1)).sum::<usize>() == 0
         });
         self.write_recovery_points();
+        self.write_log_starts();
         self.write_high_watermarks();
         let (records, syncs) = self.syncs.totals();
         tracing::info!("fdatasync: {records} records in {syncs} syncs");
