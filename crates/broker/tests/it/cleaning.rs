@@ -164,6 +164,21 @@ fn a_compacted_log_obeys_retention_when_it_is_asked_to_and_delete_records_always
 }
 
 #[test]
+fn the_begin_of_a_log_is_written_down_as_often_as_asked() {
+    let mut f = Fixture::with(&[("log.flush.start.offset.checkpoint.interval.ms", "700")]);
+    create(&f, "events", &[]);
+    put(&mut f, "events", "a");
+    put(&mut f, "events", "b");
+    let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(1);
+    let topic = DeleteRecordsTopic::default().with_name(name_of("events")).with_partitions(vec![partition]);
+    f.ask(2, &DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(1_000));
+    let written = |f: &Fixture| std::fs::read_to_string(f.folder.path().join("log/log-start-offset-checkpoint")).ok();
+    assert_eq!(written(&f), None);
+    f.node.keep_house(f.now);
+    assert_eq!(written(&f).as_deref(), Some("0\n1\nevents 0 1\n"));
+}
+
+#[test]
 fn without_a_cleaner_nothing_is_cleaned() {
     let f = Fixture::with(&[("log.cleaner.enable", "false"), ("log.cleaner.threads", "3")]);
     assert_eq!(f.node.cleaner_threads(), 0);

@@ -140,7 +140,15 @@ fn what_cannot_be_read_is_said_at_once() {
 fn offsets_are_found_by_time() {
     let f = Fixture::new();
     f.metadata(&["orders"]);
+    let earliest_epoch = || {
+        let partition = ListOffsetsPartition::default().with_timestamp(-2).with_current_leader_epoch(-1);
+        let topic = ListOffsetsTopic::default().with_name(name_of("orders")).with_partitions(vec![partition]);
+        let answer = f.ask(9, &ListOffsetsRequest::default().with_topics(vec![topic]));
+        answer.topics[0].partitions[0].leader_epoch
+    };
+    assert_eq!(earliest_epoch(), 0, "that of the record which will be the first");
     produce(&f, batch(BatchOptions::default(), &[START, START + 10, START + 5]));
+    assert_eq!(earliest_epoch(), 0);
     produce(&f, batch(BatchOptions::default(), &[START + 20]));
     let offset = |timestamp: i64| {
         let partition = ListOffsetsPartition::default().with_timestamp(timestamp).with_current_leader_epoch(-1);
@@ -166,7 +174,10 @@ fn offsets_are_found_by_time() {
 #[test]
 fn acks_that_do_not_exist_and_topics_of_coordinators_are_refused() {
     let f = Fixture::new();
-    f.metadata(&["orders", "__consumer_offsets"]);
+    let internal = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+    let told = f.metadata(&internal);
+    assert!(told.topics.iter().all(|topic| topic.is_internal), "{told:?}");
+    f.metadata(&["orders"]);
     let answer = f.ask(9, &produce_request(2, batch(BatchOptions::default(), &[START])));
     let code = answer.responses[0].partition_responses[0].error_code;
     assert_eq!(code, ErrorCode::InvalidRequiredAcks.code());
