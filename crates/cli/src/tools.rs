@@ -26,6 +26,7 @@ mod features;
 mod get_offsets;
 mod groups;
 mod java;
+mod java_base64;
 mod java_format;
 mod java_random;
 mod json;
@@ -61,6 +62,9 @@ use options::Spec;
 
 /// The release of Apache Kafka whose tools these are like; what `--version` prints.
 const KAFKA_VERSION: &str = "4.3.1";
+
+/// The commit that this release was made of, which those tools tell that use argparse4j.
+const KAFKA_COMMIT: &str = "26b251a451ce941d";
 
 /// What a tool can be asked on its command line, for completions.
 enum Words {

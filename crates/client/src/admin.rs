@@ -11,6 +11,7 @@ mod partitions;
 mod quorum;
 mod quotas;
 mod records;
+mod scram;
 mod topics;
 mod transactions;
 
@@ -25,7 +26,8 @@ pub use groups::{CommittedOffset, GroupDescription, GroupListing, GroupMember};
 pub use nodes::{FeatureUpdate, LogDir, NodeVersions, ReplicaInfo};
 pub use partitions::Election;
 pub use quorum::{NodeListener, Quorum, QuorumReplica};
-pub use quotas::{QuotaEntity, QuotaMatch, ScramCredentials};
+pub use quotas::{QuotaEntity, QuotaMatch};
+pub use scram::{ScramChange, ScramCredentials};
 pub use topics::{NewPartitions, NewTopic, PartitionDescription, TopicDescription, TopicListing};
 pub use transactions::{ActiveProducer, TransactionDescription, TransactionFilter, TransactionListing};
 

@@ -9,11 +9,5 @@ pub const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
 /// Bytes that a topic's name may have.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
-/// How often a SCRAM password is hashed at least.
-pub const SCRAM_ITERATIONS_MIN: i32 = 4_096;
-
-/// How often it is hashed at most, as in Kafka.
-pub const SCRAM_ITERATIONS_MAX: i32 = 16_384;
-
 /// Bytes of metadata records in a batch of a snapshot.
 pub const SNAPSHOT_BATCH_BYTES_MAX: usize = 1 << 20;

@@ -15,6 +15,7 @@ pub mod guard;
 mod kafka_uuid;
 pub mod limits;
 pub mod schema;
+pub mod scram;
 
 pub use error::ErrorCode;
 pub use kafka_uuid::KafkaUuid;

@@ -13,6 +13,8 @@ use super::session::{admin, block_on, bootstrap, command_config};
 
 const UNSUPPORTED_VERSION: &str = "org.apache.kafka.common.errors.UnsupportedVersionException";
 const INVALID_CONFIGURATION: &str = "org.apache.kafka.common.errors.InvalidConfigurationException";
+const INVALID_TOPIC: &str = "org.apache.kafka.common.errors.InvalidTopicException";
+const NUMBER_FORMAT: &str = "java.lang.NumberFormatException";
 const TYPES: &[&str] = &["topics", "clients", "users", "brokers", "ips", "client-metrics", "groups", "broker-loggers"];
 /// Options that name an entity, with its type.
 const NAMED: &[(&str, &str)] = &[
@@ -85,7 +87,8 @@ pub(super) fn run(args: &[String]) -> u8 {
         block_on(work).unwrap_or_else(|thrown| Err(thrown.into()))
     });
     SPEC.end(outcome, |thrown| {
-        let known = [UNSUPPORTED_VERSION, ILLEGAL_ARGUMENT, INVALID_CONFIGURATION];
+        // With those that Java derives from them.
+        let known = [UNSUPPORTED_VERSION, ILLEGAL_ARGUMENT, NUMBER_FORMAT, INVALID_CONFIGURATION, INVALID_TOPIC];
         if known.contains(&thrown.class.as_str()) || thrown.class.starts_with("joptsimple.") {
             complain(thrown.text());
         } else {

@@ -3,6 +3,7 @@
 
 mod describe;
 mod partitions;
+mod plan_file;
 mod reset;
 mod when;
 
@@ -78,9 +79,7 @@ pub(super) fn run(args: &[String]) -> u8 {
         return SPEC.end(Err(stop), Thrown::uncaught);
     }
     match act(&given) {
-        Err(Stop::Thrown(thrown)) if thrown.class == ILLEGAL_ARGUMENT || thrown.class.starts_with("joptsimple.") => {
-            SPEC.usage(thrown.text())
-        }
+        Err(Stop::Thrown(thrown)) if thrown.class == ILLEGAL_ARGUMENT => SPEC.usage(thrown.text()),
         outcome => SPEC.end(outcome, |thrown| {
             error(format_args!("Executing consumer group command failed due to {}", thrown.text()));
             thrown.print_trace();

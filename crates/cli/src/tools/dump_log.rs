@@ -227,11 +227,6 @@ fn not_a_number(text: &str) -> Thrown {
     Thrown::new("java.lang.NumberFormatException", format!("For input string: \"{text}\""))
 }
 
-/// An exception without a message.
-fn bare(class: &str) -> Thrown {
-    Thrown { class: class.to_owned(), message: None, cause: None }
-}
-
 /// The whole of a small file.
 fn read(path: &Path) -> Result<Vec<u8>, Thrown> {
     std::fs::read(path).map_err(|error| unreadable(path, &error))

@@ -29,6 +29,8 @@ pub(crate) struct Thrown {
     pub(crate) message: Option<String>,
     /// `getCause()`.
     pub(crate) cause: Option<Box<Thrown>>,
+    /// `getSuppressed()`.
+    pub(crate) suppressed: Vec<Thrown>,
 }
 
 pub(crate) const ILLEGAL_ARGUMENT: &str = "java.lang.IllegalArgumentException";
@@ -37,7 +39,12 @@ const TIMEOUT: &str = "org.apache.kafka.common.errors.TimeoutException";
 impl Thrown {
     /// An exception of a class with a message.
     pub(crate) fn new(class: impl Into<String>, message: impl Into<String>) -> Thrown {
-        Thrown { class: class.into(), message: Some(message.into()), cause: None }
+        Thrown { class: class.into(), message: Some(message.into()), cause: None, suppressed: Vec::new() }
+    }
+
+    /// An exception of a class without a message.
+    pub(crate) fn bare(class: impl Into<String>) -> Thrown {
+        Thrown { message: None, ..Thrown::new(class, "") }
     }
 
     /// `IllegalArgumentException`.
@@ -53,7 +60,7 @@ impl Thrown {
 
     /// This one as the cause of another, which then says what this one says, as `new RuntimeException(e)` does.
     pub(crate) fn within(self, class: &str) -> Thrown {
-        Thrown { class: class.to_owned(), message: Some(self.to_string()), cause: Some(Box::new(self)) }
+        Thrown { cause: Some(Box::new(self.clone())), ..Thrown::new(class, self.to_string()) }
     }
 
     /// As a call of Java's admin client throws it from `KafkaFuture.get`.
@@ -66,13 +73,14 @@ impl Thrown {
         self.message.as_deref().unwrap_or("null")
     }
 
-    /// The exception and its causes, as much of `Utils.stackTrace` as is not about Java's own code.
+    /// The exception, what it suppressed and its causes, as much of `Utils.stackTrace` as is not about Java's own code.
     pub(crate) fn trace(&self) -> String {
         let mut text = self.to_string();
-        let mut cause = self.cause.as_deref();
-        while let Some(next) = cause {
-            text = format!("{text}\nCaused by: {next}");
-            cause = next.cause.as_deref();
+        for suppressed in &self.suppressed {
+            text.push_str(&format!("\n\tSuppressed: {}", suppressed.trace().replace('\n', "\n\t")));
+        }
+        if let Some(cause) = &self.cause {
+            text.push_str(&format!("\nCaused by: {}", cause.trace()));
         }
         text
     }

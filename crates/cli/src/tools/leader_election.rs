@@ -190,5 +190,6 @@ async fn elect(
     if wrong.is_empty() {
         return Ok(());
     }
-    Err(failed(format!("{} replica(s) could not be elected", wrong.len())).into())
+    let rest = failed(format!("{} replica(s) could not be elected", wrong.len()));
+    Err(Thrown { suppressed: wrong.into_iter().map(|(_, why)| why).collect(), ..rest }.into())
 }

@@ -163,11 +163,7 @@ fn client(given: &Given) -> Result<Admin, Thrown> {
     let mut properties = given.one("command-config")?.map_or_else(|| Ok(Vec::new()), load_properties)?;
     // Controllers are asked as brokers are.
     let place = if given.has("bootstrap-controller") { "bootstrap-controller" } else { "bootstrap-server" };
-    let servers = given.one(place)?.ok_or_else(|| Thrown {
-        class: "java.lang.NullPointerException".to_owned(),
-        message: None,
-        cause: None,
-    })?;
+    let servers = given.one(place)?.ok_or_else(|| Thrown::bare("java.lang.NullPointerException"))?;
     properties = with(properties, "bootstrap.servers", servers);
     if !properties.iter().any(|(name, _)| name == "client.id") {
         properties = with(properties, "client.id", "reassign-partitions-tool");

@@ -32,9 +32,8 @@ pub(crate) fn producer(properties: Vec<(String, String)>) -> Result<Producer, Th
 pub(crate) fn constructing(error: ConfigError, what: &str) -> Thrown {
     match error {
         ConfigError::Bootstrap { .. } | ConfigError::Missing(_) => Thrown {
-            class: "org.apache.kafka.common.KafkaException".to_owned(),
-            message: Some(what.to_owned()),
             cause: Some(Box::new(error.into())),
+            ..Thrown::new("org.apache.kafka.common.KafkaException", what)
         },
         error => error.into(),
     }

@@ -50,9 +50,8 @@ pub(crate) fn with(mut properties: Vec<(String, String)>, name: &str, value: &st
 /// `Admin.create`: wrong addresses are wrapped, wrong values are not.
 pub(crate) fn admin(properties: Vec<(String, String)>) -> Result<Admin, Thrown> {
     let wrapped = |cause: Thrown| Thrown {
-        class: "org.apache.kafka.common.KafkaException".to_owned(),
-        message: Some("Failed to create new KafkaAdminClient".to_owned()),
         cause: Some(Box::new(cause)),
+        ..Thrown::new("org.apache.kafka.common.KafkaException", "Failed to create new KafkaAdminClient")
     };
     match ClientConfig::from_properties(properties) {
         Ok(config) => {

@@ -3,6 +3,7 @@
 
 mod directories;
 mod format;
+mod scram;
 mod voters;
 
 use andiron_metadata::config::BrokerConfig;
@@ -33,7 +34,11 @@ pub(super) const PARSER: Parser = Parser {
             args: &[
                 CONFIG,
                 arg(&["--cluster-id", "-t"], "The id of the cluster.").required(),
-                arg(&["--add-scram", "-S"], "Refused: not supported yet.").takes(Takes::Each),
+                arg(
+                    &["--add-scram", "-S"],
+                    "A user: SCRAM-SHA-256=[name=alice,password=secret]; also iterations, salt, saltedpassword.",
+                )
+                .takes(Takes::Each),
                 switch(&["--ignore-formatted", "-g"], "Leave directories alone that are formatted already."),
                 RELEASE,
                 FEATURE,

@@ -13,6 +13,7 @@ use andiron_protocol::error::ErrorCode;
 use serde_json::json;
 
 use super::failure::{Stop, Thrown};
+use super::java_base64::{Alphabet, decode};
 use super::options::{Given, Spec, flag, value};
 use super::print::{Rows, complain, log_error, say};
 use super::session::{admin_of, block_on};
@@ -379,13 +380,14 @@ pub(super) fn topic_id(text: &str) -> Result<Uuid, Thrown> {
             "Input string with prefix `{shown}` is too long to be decoded as a base64 UUID"
         )));
     }
-    let decoded = text.trim_end_matches('=').len() * 3 / 4;
+    let decoded = decode(text, Alphabet::Url)?;
     let wrong = || {
+        let length = decoded.len();
         Thrown::illegal(format!(
-            "Input string `{text}` decoded as {decoded} bytes, which is not equal to the expected 16 bytes of a base64-encoded UUID"
+            "Input string `{text}` decoded as {length} bytes, which is not equal to the expected 16 bytes of a base64-encoded UUID"
         ))
     };
-    Uuid::from_kafka(text).ok_or_else(wrong)
+    Uuid::from_slice(&decoded).map_err(|_| wrong())
 }
 
 async fn describe(given: &Given, admin: &Admin) -> Result<(), Stop> {

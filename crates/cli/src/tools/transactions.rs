@@ -84,7 +84,7 @@ pub(super) const PARSER: Parser = Parser {
 
 pub(super) fn run(args: &[String]) -> u8 {
     if args.iter().take_while(|word| word.starts_with('-')).any(|word| word == "-v" || word == "--version") {
-        say(super::KAFKA_VERSION);
+        say(format_args!("{} (Commit:{})", super::KAFKA_VERSION, super::KAFKA_COMMIT));
         return 0;
     }
     let read = match PARSER.parse(args) {
@@ -166,7 +166,11 @@ async fn describe(read: &Arguments, admin: &Admin) -> Result<(), Stop> {
     let failed =
         |why: Thrown| told(format_args!("Failed to describe transaction state of transactional-id `{id}`"), why);
     let found = admin.describe_transaction(id).await.map_err(|error| failed(error.into()))?;
-    let found = found.map_err(|refusal| failed(refusal.into()))?;
+    let found = found.map_err(|(code, words)| {
+        let unknown =
+            format!("DescribeTransactions request for transactionalId `{id}` failed because the ID could not be found");
+        failed(Thrown::of(code, if code == ErrorCode::TransactionalIdNotFound { &unknown } else { &words }))
+    })?;
     let (started, lasted) = match found.started_ms {
         Some(at) => (at.to_string(), (now_ms() - at).to_string()),
         None => ("None".to_owned(), "None".to_owned()),

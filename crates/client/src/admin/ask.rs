@@ -7,7 +7,7 @@ use andiron_protocol::kafka::protocol::{Request, StrBytes};
 use andiron_protocol::messages::FindCoordinatorRequest;
 use tokio::time::Instant;
 
-use super::Refusal;
+use super::{Admin, Refusal};
 use crate::client::Client;
 use crate::cluster::BrokerInfo;
 use crate::error::{AdminError, Determinacy};
@@ -138,11 +138,7 @@ pub(super) enum Coordinates {
 }
 
 /// Who coordinates a group or a transactional id. Asked again while the coordinator's own topic is being made.
-pub(super) async fn coordinator(
-    client: &Client,
-    what: Coordinates,
-    key: &str,
-) -> Result<Result<BrokerInfo, Refusal>, AdminError> {
+async fn coordinator(client: &Client, what: Coordinates, key: &str) -> Result<Result<BrokerInfo, Refusal>, AdminError> {
     let deadline = client.deadline();
     let mut failures = 0;
     loop {
@@ -174,6 +170,40 @@ pub(super) async fn coordinator(
                     return Ok(Err((code, words(message))));
                 }
                 tokio::time::sleep(wait).await;
+            }
+        }
+    }
+}
+
+impl Admin {
+    /// Does something at the coordinator of a group or a transactional id, again while it is being found or loads.
+    pub(super) async fn at_coordinator<T, F>(
+        &self,
+        what: Coordinates,
+        key: &str,
+        act: impl Fn(BrokerInfo) -> F,
+    ) -> Result<Result<T, Refusal>, AdminError>
+    where
+        F: Future<Output = Result<Result<T, Refusal>, AdminError>>,
+    {
+        let deadline = self.client.deadline();
+        let mut failures = 0;
+        loop {
+            let node = match coordinator(&self.client, what, key).await? {
+                Ok(node) => node,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            match act(node).await? {
+                Err((
+                    ErrorCode::CoordinatorLoadInProgress
+                    | ErrorCode::CoordinatorNotAvailable
+                    | ErrorCode::NotCoordinator,
+                    _,
+                )) if Instant::now() < deadline => {
+                    failures += 1;
+                    tokio::time::sleep(self.client.metadata().backoff().after(failures)).await;
+                }
+                outcome => return Ok(outcome),
             }
         }
     }

@@ -14,9 +14,8 @@ use andiron_protocol::messages::{
     ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, TopicName,
 };
 use bytes::{Buf as _, Bytes};
-use tokio::time::Instant;
 
-use super::ask::{Coordinates, ask_node, ask_node_up_to, coordinator, refuse, text, words};
+use super::ask::{Coordinates, ask_node, ask_node_up_to, refuse, text, words};
 use super::{Admin, Refusal};
 use crate::cluster::{BrokerInfo, TopicPartition};
 use crate::error::AdminError;
@@ -135,7 +134,8 @@ impl Admin {
     ) -> Result<Vec<Result<GroupDescription, Refusal>>, AdminError> {
         let mut described = Vec::with_capacity(groups.len());
         for group in groups {
-            described.push(self.at_coordinator(group, |node| self.describe_group(group, node)).await?);
+            described
+                .push(self.at_coordinator(Coordinates::Group, group, |node| self.describe_group(group, node)).await?);
         }
         Ok(described)
     }
@@ -172,43 +172,12 @@ impl Admin {
         }
     }
 
-    /// Does something at a group's coordinator, again while the coordinator is being found or loads.
-    async fn at_coordinator<T, F>(
-        &self,
-        group: &str,
-        act: impl Fn(BrokerInfo) -> F,
-    ) -> Result<Result<T, Refusal>, AdminError>
-    where
-        F: Future<Output = Result<Result<T, Refusal>, AdminError>>,
-    {
-        let deadline = self.client.deadline();
-        let mut failures = 0;
-        loop {
-            let node = match coordinator(&self.client, Coordinates::Group, group).await? {
-                Ok(node) => node,
-                Err(refusal) => return Ok(Err(refusal)),
-            };
-            match act(node).await? {
-                Err((
-                    ErrorCode::CoordinatorLoadInProgress
-                    | ErrorCode::CoordinatorNotAvailable
-                    | ErrorCode::NotCoordinator,
-                    _,
-                )) if Instant::now() < deadline => {
-                    failures += 1;
-                    tokio::time::sleep(self.client.metadata().backoff().after(failures)).await;
-                }
-                outcome => return Ok(outcome),
-            }
-        }
-    }
-
     /// All offsets that a group has committed.
     pub async fn group_offsets(
         &self,
         group: &str,
     ) -> Result<Result<HashMap<TopicPartition, CommittedOffset>, Refusal>, AdminError> {
-        self.at_coordinator(group, |node| async move {
+        self.at_coordinator(Coordinates::Group, group, |node| async move {
             let answer =
                 ask_node_up_to(&self.client, "offsetFetch", OFFSETS_BY_NAME_VERSION_MAX, &node.address, |version| {
                     if version >= OFFSET_FETCH_GROUPS_VERSION {
@@ -270,7 +239,7 @@ impl Admin {
                 OffsetCommitRequestTopic::default().with_name(TopicName(text(&topic))).with_partitions(partitions)
             })
             .collect();
-        self.at_coordinator(group, |node| {
+        self.at_coordinator(Coordinates::Group, group, |node| {
             let topics = topics.clone();
             async move {
                 let answer =
@@ -299,7 +268,7 @@ impl Admin {
 
     /// Deletes a group that has no members.
     pub async fn delete_group(&self, group: &str) -> Result<Result<(), Refusal>, AdminError> {
-        self.at_coordinator(group, |node| async move {
+        self.at_coordinator(Coordinates::Group, group, |node| async move {
             let request = |_| DeleteGroupsRequest::default().with_groups_names(vec![GroupId(text(group))]);
             let answer = ask_node(&self.client, "deleteConsumerGroups", &node.address, request).await?;
             let code = answer.results.first().map_or(ErrorCode::UnknownServerError, |r| error_code(r.error_code));
@@ -322,7 +291,7 @@ impl Admin {
                 OffsetDeleteRequestTopic::default().with_name(TopicName(text(&topic))).with_partitions(partitions)
             })
             .collect();
-        self.at_coordinator(group, |node| {
+        self.at_coordinator(Coordinates::Group, group, |node| {
             let topics = topics.clone();
             async move {
                 let request =

@@ -1,12 +1,9 @@
-//! Client quotas, and the SCRAM credentials of users as far as they are shown.
+//! Client quotas.
 
 use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
 use andiron_protocol::messages::describe_client_quotas_request::ComponentData;
-use andiron_protocol::messages::describe_user_scram_credentials_request::UserName;
-use andiron_protocol::messages::{
-    AlterClientQuotasRequest, DescribeClientQuotasRequest, DescribeUserScramCredentialsRequest,
-};
+use andiron_protocol::messages::{AlterClientQuotasRequest, DescribeClientQuotasRequest};
 
 use super::ask::{ask_any, refuse, text, words};
 use super::{Admin, Refusal};
@@ -26,9 +23,6 @@ pub enum QuotaMatch {
     /// Any.
     Any,
 }
-
-/// A user's SCRAM credentials: (mechanism by Kafka's number, iterations) of each, or why they are not told.
-pub type ScramCredentials = (String, Result<Vec<(i8, i32)>, Refusal>);
 
 impl Admin {
     /// The quotas of all entities that have exactly these types, with these names.
@@ -84,23 +78,5 @@ impl Admin {
         let outcome = answer.entries.into_iter().next().ok_or_else(missing)?;
         let code = error_code(outcome.error_code);
         Ok(if code.is_none() { Ok(()) } else { Err((code, words(outcome.error_message))) })
-    }
-
-    /// The SCRAM credentials of users, of all of them if none are named.
-    pub async fn describe_scram_credentials(&self, users: &[String]) -> Result<Vec<ScramCredentials>, AdminError> {
-        let user = |name: &String| UserName::default().with_name(text(name));
-        let answer = ask_any(&self.client, "describeUserScramCredentials", false, |_| {
-            let users = (!users.is_empty()).then(|| users.iter().map(user).collect());
-            DescribeUserScramCredentialsRequest::default().with_users(users)
-        })
-        .await?;
-        refuse(answer.error_code, answer.error_message)?;
-        let described = answer.results.into_iter().map(|user| {
-            let code = error_code(user.error_code);
-            let credentials = user.credential_infos.iter().map(|info| (info.mechanism, info.iterations)).collect();
-            let outcome = if code.is_none() { Ok(credentials) } else { Err((code, words(user.error_message))) };
-            (user.user.to_string(), outcome)
-        });
-        Ok(described.collect())
     }
 }

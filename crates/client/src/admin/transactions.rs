@@ -7,7 +7,7 @@ use andiron_protocol::messages::{
     TopicName, TransactionalId, WriteTxnMarkersRequest,
 };
 
-use super::ask::{Coordinates, ask_node, coordinator, refuse, text, words};
+use super::ask::{Coordinates, ask_node, refuse, text, words};
 use super::{Admin, Refusal};
 use crate::cluster::TopicPartition;
 use crate::error::{AdminError, Determinacy, MetadataError};
@@ -110,32 +110,31 @@ impl Admin {
         &self,
         transactional_id: &str,
     ) -> Result<Result<TransactionDescription, Refusal>, AdminError> {
-        let node = match coordinator(&self.client, Coordinates::Transaction, transactional_id).await? {
-            Ok(node) => node,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let ids = vec![TransactionalId(text(transactional_id))];
-        let request = |_| DescribeTransactionsRequest::default().with_transactional_ids(ids.clone());
-        let answer = ask_node(&self.client, "describeTransactions", &node.address, request).await?;
-        let missing = || AdminError::Protocol("a DescribeTransactions answer without the id".to_owned());
-        let state = answer.transaction_states.into_iter().next().ok_or_else(missing)?;
-        let code = error_code(state.error_code);
-        if !code.is_none() {
-            return Ok(Err((code, String::new())));
-        }
-        let mut partitions = Vec::new();
-        for topic in &state.topics {
-            partitions.extend(topic.partitions.iter().map(|p| TopicPartition::new(topic.topic.as_str(), *p)));
-        }
-        Ok(Ok(TransactionDescription {
-            coordinator: node.id,
-            state: state.transaction_state.to_string(),
-            producer_id: state.producer_id.0,
-            producer_epoch: state.producer_epoch,
-            timeout_ms: state.transaction_timeout_ms,
-            started_ms: (state.transaction_start_time_ms >= 0).then_some(state.transaction_start_time_ms),
-            partitions,
-        }))
+        self.at_coordinator(Coordinates::Transaction, transactional_id, |node| async move {
+            let ids = vec![TransactionalId(text(transactional_id))];
+            let request = |_| DescribeTransactionsRequest::default().with_transactional_ids(ids.clone());
+            let answer = ask_node(&self.client, "describeTransactions", &node.address, request).await?;
+            let missing = || AdminError::Protocol("a DescribeTransactions answer without the id".to_owned());
+            let state = answer.transaction_states.into_iter().next().ok_or_else(missing)?;
+            let code = error_code(state.error_code);
+            if !code.is_none() {
+                return Ok(Err((code, String::new())));
+            }
+            let mut partitions = Vec::new();
+            for topic in &state.topics {
+                partitions.extend(topic.partitions.iter().map(|p| TopicPartition::new(topic.topic.as_str(), *p)));
+            }
+            Ok(Ok(TransactionDescription {
+                coordinator: node.id,
+                state: state.transaction_state.to_string(),
+                producer_id: state.producer_id.0,
+                producer_epoch: state.producer_epoch,
+                timeout_ms: state.transaction_timeout_ms,
+                started_ms: (state.transaction_start_time_ms >= 0).then_some(state.transaction_start_time_ms),
+                partitions,
+            }))
+        })
+        .await
     }
 
     /// The producers that a partition's leader remembers, or another replica of it.
@@ -213,19 +212,18 @@ impl Admin {
 
     /// Ends whatever transaction an id has open, by taking the id from its producer.
     pub async fn fence_producer(&self, transactional_id: &str) -> Result<Result<(), Refusal>, AdminError> {
-        let node = match coordinator(&self.client, Coordinates::Transaction, transactional_id).await? {
-            Ok(node) => node,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let answer = ask_node(&self.client, "fenceProducer", &node.address, |_| {
-            InitProducerIdRequest::default()
-                .with_transactional_id(Some(TransactionalId(text(transactional_id))))
-                .with_transaction_timeout_ms(self.client.config().request_timeout_ms)
-                .with_producer_id(ProducerId(-1))
-                .with_producer_epoch(-1)
+        self.at_coordinator(Coordinates::Transaction, transactional_id, |node| async move {
+            let answer = ask_node(&self.client, "fenceProducer", &node.address, |_| {
+                InitProducerIdRequest::default()
+                    .with_transactional_id(Some(TransactionalId(text(transactional_id))))
+                    .with_transaction_timeout_ms(self.client.config().request_timeout_ms)
+                    .with_producer_id(ProducerId(-1))
+                    .with_producer_epoch(-1)
+            })
+            .await?;
+            let code = error_code(answer.error_code);
+            Ok(if code.is_none() { Ok(()) } else { Err((code, String::new())) })
         })
-        .await?;
-        let code = error_code(answer.error_code);
-        Ok(if code.is_none() { Ok(()) } else { Err((code, String::new())) })
+        .await
     }
 }

@@ -1,12 +1,15 @@
-//! `--alter`: configs set and deleted, quotas likewise.
+//! `--alter`: configs set and deleted, quotas and SCRAM credentials likewise.
 
 use std::collections::BTreeMap;
 
 use andiron_client::Admin;
-use andiron_client::admin::{ConfigKind, ConfigResource, QuotaEntity};
+use andiron_client::admin::{ConfigKind, ConfigResource, QuotaEntity, ScramChange};
+use andiron_protocol::scram::{ITERATIONS_DEFAULT, ITERATIONS_MIN, Mechanism};
 
 use super::describe::entries;
-use super::{Entities, INVALID_CONFIGURATION, UNSUPPORTED_VERSION, components, kind, quota_type, singular};
+use super::{
+    Entities, INVALID_CONFIGURATION, NUMBER_FORMAT, UNSUPPORTED_VERSION, components, kind, quota_type, singular,
+};
 use crate::tools::failure::{Stop, Thrown};
 use crate::tools::options::Given;
 use crate::tools::print::say;
@@ -14,7 +17,6 @@ use crate::tools::session::load_properties;
 
 const CLIENT_QUOTAS: &[&str] =
     &["producer_byte_rate", "consumer_byte_rate", "request_percentage", "controller_mutation_rate"];
-const SCRAM: &[&str] = &["SCRAM-SHA-256", "SCRAM-SHA-512"];
 const IP_QUOTAS: &[&str] = &["connection_creation_rate"];
 
 pub(super) async fn alter(given: &Given, entities: &Entities, admin: &Admin) -> Result<(), Stop> {
@@ -30,10 +32,10 @@ pub(super) async fn alter(given: &Given, entities: &Entities, admin: &Admin) -> 
     let name = entities.names.first().map(String::as_str).unwrap_or_default();
     match kind(head) {
         Some(kind) => resource(kind, head, name, &added, &deleted, admin).await?,
-        None => {
-            check_quotas(head, entities, &added, &deleted)?;
-            quotas(entities, &added, &deleted, admin).await?;
-        }
+        None => match check_names(head, entities, &added, &deleted)? {
+            Altered::Quotas => quotas(entities, &added, &deleted, admin).await?,
+            Altered::Scram => scram(name, &added, &deleted, admin).await?,
+        },
     }
     if name.is_empty() {
         say(format_args!("Completed updating default config for {head} in the cluster."));
@@ -137,12 +139,18 @@ fn scala_list<'a>(kind: &str, names: impl Iterator<Item = &'a String>) -> String
     format!("{kind}({})", names.join(", "))
 }
 
-fn check_quotas(
+/// What the names of configs are about.
+enum Altered {
+    Quotas,
+    Scram,
+}
+
+fn check_names(
     head: &str,
     entities: &Entities,
     added: &BTreeMap<String, String>,
     deleted: &[String],
-) -> Result<(), Thrown> {
+) -> Result<Altered, Thrown> {
     let is = |known: &[&str], name: &String| known.contains(&name.as_str());
     if head == "ips" {
         let foreign: Vec<&str> =
@@ -153,10 +161,10 @@ fn check_quotas(
                 foreign.join(",")
             )));
         }
-        return Ok(());
+        return Ok(Altered::Quotas);
     }
-    let known = |name: &&String| is(CLIENT_QUOTAS, name) || is(SCRAM, name);
-    let scram = |name: &&String| is(SCRAM, name);
+    let scram = |name: &&String| Mechanism::of_name(name).is_some();
+    let known = |name: &&String| is(CLIENT_QUOTAS, name) || scram(name);
     if head == "clients" || entities.types.len() == 2 {
         let foreign = |name: &&String| !is(CLIENT_QUOTAS, name);
         if added.keys().any(|name| foreign(&name)) {
@@ -171,7 +179,7 @@ fn check_quotas(
                 "Only quota configs can be deleted for 'clients' using --bootstrap-server. Unexpected config names: {names}"
             )));
         }
-        return Ok(());
+        return Ok(Altered::Quotas);
     }
     if added.keys().any(|name| !known(&name)) {
         let names = scala_list("Set", added.keys().filter(|name| !known(name)));
@@ -196,12 +204,9 @@ fn check_quotas(
                 "Cannot alter both quota and SCRAM credential configs simultaneously for 'users' using --bootstrap-server.",
             ));
         }
-        return Err(Thrown::new(
-            "org.apache.kafka.common.errors.UnsupportedVersionException",
-            "Altering SCRAM credentials is not supported by this tool.",
-        ));
+        return Ok(Altered::Scram);
     }
-    Ok(())
+    Ok(Altered::Quotas)
 }
 
 async fn quotas(
@@ -228,4 +233,40 @@ async fn quotas(
     let entity: QuotaEntity = entities.types.iter().map(|of_type| quota_type(of_type).to_owned()).zip(names).collect();
     let outcome = admin.alter_client_quotas(&entity, &changes).await.map_err(Thrown::from);
     outcome.and_then(|outcome| outcome.map_err(Thrown::from)).map_err(Thrown::in_execution)
+}
+
+async fn scram(user: &str, added: &BTreeMap<String, String>, deleted: &[String], admin: &Admin) -> Result<(), Thrown> {
+    let mut changes: Vec<ScramChange> =
+        deleted.iter().filter_map(|name| Mechanism::of_name(name)).map(ScramChange::Delete).collect();
+    for (name, value) in added {
+        let Some(mechanism) = Mechanism::of_name(name) else { continue };
+        changes.push(credential(mechanism, value)?);
+    }
+    let outcome = admin.alter_scram_credentials(user, &changes).await.map_err(Thrown::from);
+    outcome.and_then(|outcome| outcome.map_err(Thrown::from)).map_err(Thrown::in_execution)
+}
+
+/// `iterations=8192,password=secret`, of which the first may be left out or be -1.
+fn credential(mechanism: Mechanism, text: &str) -> Result<ScramChange, Thrown> {
+    let name = mechanism.name();
+    let invalid = || Thrown::illegal(format!("Invalid credential property {}={text}", name.replace('-', "_")));
+    let (iterations, rest) = match text.strip_prefix("iterations=") {
+        Some(rest) => rest.split_once(',').map(|(number, rest)| (Some(number), rest)).ok_or_else(invalid)?,
+        None => (None, text),
+    };
+    let password = rest.strip_prefix("password=").ok_or_else(invalid)?;
+    let number = |text: &str| text.strip_prefix('-').unwrap_or(text).bytes().all(|digit| digit.is_ascii_digit());
+    let iterations = match iterations {
+        None | Some("-1") => ITERATIONS_DEFAULT,
+        Some(text) if number(text) => {
+            text.parse().map_err(|_| Thrown::new(NUMBER_FORMAT, format!("For input string: \"{text}\"")))?
+        }
+        Some(_) => return Err(invalid()),
+    };
+    if iterations < ITERATIONS_MIN {
+        return Err(Thrown::illegal(format!(
+            "Iterations {iterations} is less than the minimum {ITERATIONS_MIN} required for {name}"
+        )));
+    }
+    Ok(ScramChange::Set { mechanism, iterations, password: password.to_owned() })
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use andiron_client::admin::{ConfigEntry, ConfigKind, ConfigResource, QuotaEntity};
 use andiron_client::{Admin, AdminError};
 use andiron_protocol::error::ErrorCode;
+use andiron_protocol::scram::Mechanism;
 use serde_json::json;
 
 use super::{Entities, components, kind, singular};
 use crate::tools::failure::{Stop, Thrown};
-use crate::tools::java::{double, hash_order, in_hash_order, string_hash};
+use crate::tools::java::{double, hash_order_in, in_hash_order, string_hash};
 use crate::tools::options::Given;
 use crate::tools::print::{Rows, say};
 
@@ -150,7 +151,7 @@ fn valid_topic(name: &str) -> Result<(), Thrown> {
     let what = if name.is_empty() {
         "the empty string is not allowed".to_owned()
     } else if name == "." || name == ".." {
-        format!("'{name}' cannot be \".\" or \"..\"")
+        format!("'{name}' is not allowed")
     } else if name.len() > NAME_LENGTH_MAX {
         format!("the length of '{name}' is longer than the max allowed length {NAME_LENGTH_MAX}")
     } else if !name.chars().all(legal) {
@@ -222,8 +223,9 @@ fn entity_hash(entity: &QuotaEntity) -> i32 {
 
 async fn quotas(given: &Given, entities: &Entities, admin: &Admin, rows: &mut Rows) -> Result<(), Stop> {
     let found = admin.describe_client_quotas(&components(entities)?).await.map_err(future)?;
-    for (entity, values) in hash_order(found, |(entity, _)| entity_hash(entity)) {
-        let values = hash_order(values, |(key, _)| string_hash(key));
+    // Both maps are made for as many entries as the answer has.
+    for (entity, values) in hash_order_in(found.len(), found, |(entity, _)| entity_hash(entity)) {
+        let values = hash_order_in(values.len(), values, |(key, _)| string_hash(key));
         if given.json() {
             let names: serde_json::Map<String, serde_json::Value> =
                 entity.iter().map(|(of_type, name)| (of_type.clone(), json!(name))).collect();
@@ -248,11 +250,7 @@ async fn scram(given: &Given, entities: &Entities, admin: &Admin, rows: &mut Row
     if entities.types.iter().any(|of_type| of_type == "clients") || entities.names.iter().any(String::is_empty) {
         return Ok(());
     }
-    let mechanism = |number: i8| match number {
-        1 => "SCRAM-SHA-256",
-        2 => "SCRAM-SHA-512",
-        _ => "UNKNOWN",
-    };
+    let mechanism = |number: i8| Mechanism::of_number(number).map_or("UNKNOWN", Mechanism::name);
     for (user, credentials) in admin.describe_scram_credentials(&entities.names).await.map_err(future)? {
         match credentials {
             // A user without credentials is not among those who have them.

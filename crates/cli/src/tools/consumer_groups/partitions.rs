@@ -1,6 +1,6 @@
 //! Partitions as the command line names them, and what the cluster says of them.
 
-use andiron_client::{Admin, Isolation, OffsetSpec, TopicPartition};
+use andiron_client::{Admin, Isolation, ListOffsetsError, MetadataError, OffsetSpec, TopicPartition};
 use andiron_protocol::error::ErrorCode;
 
 use super::PARTITIONS_PER_ANSWER;
@@ -86,8 +86,26 @@ pub(super) async fn offsets(
 ) -> Result<Vec<(TopicPartition, Option<i64>)>, Thrown> {
     let asked: Vec<(TopicPartition, OffsetSpec)> = partitions.iter().map(|p| (p.clone(), spec)).collect();
     let listed = admin.client().list_offsets(&asked, Isolation::ReadUncommitted).await;
-    let listed = listed.map_err(|error| Thrown::from(error).in_runtime())?;
+    let listed = listed.map_err(|error| unlisted(error, partitions).in_runtime())?;
     Ok(partitions.iter().cloned().zip(listed.into_iter().map(|listed| listed.offset)).collect())
+}
+
+/// `PartitionLeaderStrategy`: why the leader of a partition is not found.
+fn unlisted(error: ListOffsetsError, partitions: &[TopicPartition]) -> Thrown {
+    let (code, topic, why) = match &error {
+        ListOffsetsError::Metadata(MetadataError::UnknownTopic { topic }) => {
+            let why = format!("because metadata for topic `{topic}` could not be found");
+            (ErrorCode::UnknownTopicOrPartition, topic, why)
+        }
+        ListOffsetsError::Metadata(MetadataError::InvalidTopic { topic }) => {
+            (ErrorCode::InvalidTopicException, topic, format!("due to invalid topic `{topic}`"))
+        }
+        _ => return error.into(),
+    };
+    match partitions.iter().find(|partition| *partition.topic == **topic) {
+        Some(partition) => Thrown::of(code, &format!("Failed to fetch metadata for partition {partition} {why}")),
+        None => error.into(),
+    }
 }
 
 /// Why an expression is none in RE2's syntax; `None` if it is one.

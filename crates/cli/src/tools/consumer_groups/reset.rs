@@ -4,7 +4,7 @@ use andiron_client::{Admin, OffsetSpec, TopicPartition};
 use andiron_protocol::error::ErrorCode;
 use serde_json::json;
 
-use super::{chosen, error, partitions, when};
+use super::{chosen, error, partitions, plan_file, when};
 use crate::tools::failure::{Stop, Thrown};
 use crate::tools::java::{hash_order, partition_hash, string_hash};
 use crate::tools::options::{Given, unreadable};
@@ -186,9 +186,11 @@ async fn plan(given: &Given, admin: &Admin, group: &str, scope: Vec<TopicPartiti
     )))
 }
 
-/// The first of an option's values, as a number.
+/// The first of an option's values, all of which must be numbers.
 fn first(given: &Given, name: &str) -> Result<Option<i64>, Thrown> {
-    given.all(name).first().map(|text| text.parse().map_err(|_| unreadable(name, text))).transpose()
+    let number = |text: &String| text.parse().map_err(|_| unreadable(name, text));
+    let numbers: Vec<i64> = given.all(name).iter().map(number).collect::<Result<_, _>>()?;
+    Ok(numbers.first().copied())
 }
 
 async fn at(admin: &Admin, scope: &[TopicPartition], spec: OffsetSpec, what: &str) -> Result<Plan, Stop> {
@@ -254,50 +256,11 @@ async fn within_range(admin: &Admin, wanted: Plan) -> Result<Plan, Thrown> {
     Ok(plan)
 }
 
-/// The cells of a CSV line.
-fn cells(line: &str) -> Vec<String> {
-    let (mut cells, mut quoted, mut chars) =
-        (vec![String::new()], false, line.trim_end_matches('\r').chars().peekable());
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                cells.last_mut().map(|cell| cell.push('"')).unwrap_or_default();
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => cells.push(String::new()),
-            c => cells.last_mut().map(|cell| cell.push(c)).unwrap_or_default(),
-        }
-    }
-    cells
-}
-
 async fn from_file(given: &Given, admin: &Admin, group: &str, file: &str) -> Result<Plan, Stop> {
     let text = read_file(file).map_err(|thrown| thrown.within("java.lang.RuntimeException"))?;
-    let lines: Vec<Vec<String>> = text.lines().map(cells).collect();
-    // A file for one group may leave the group out.
-    let old = given.all("group").len() == 1 && lines.first().is_some_and(|cells| cells.len() == 3);
-    let mut of_group = Plan::new();
-    for cells in &lines {
-        let unreadable = || {
-            let line = cells.join(",");
-            Thrown::new("com.fasterxml.jackson.databind.exc.InvalidFormatException", format!("Cannot read \"{line}\""))
-                .within("java.lang.RuntimeException")
-        };
-        let (name, [topic, partition, offset]) = match cells.as_slice() {
-            [topic, partition, offset] if old => (group, [topic, partition, offset]),
-            [name, topic, partition, offset] if !old => (name.as_str(), [topic, partition, offset]),
-            _ => return Err(unreadable().into()),
-        };
-        let (Ok(partition), Ok(offset)) = (partition.trim().parse(), offset.trim().parse()) else {
-            return Err(unreadable().into());
-        };
-        if name == group {
-            let partition = TopicPartition::new(topic.as_str(), partition);
-            of_group.retain(|(known, _)| *known != partition);
-            of_group.push((partition, offset));
-        }
-    }
+    let plan = plan_file::read(&text, (given.all("group").len() == 1).then_some(group))?;
+    let of_group: Plan =
+        plan.into_iter().filter(|(name, ..)| name == group).map(|(_, p, offset)| (p, offset)).collect();
     if of_group.is_empty() {
         error(format_args!("No reset plan for group {group} found"));
         return Ok(Plan::new());

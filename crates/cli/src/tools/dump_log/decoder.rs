@@ -7,7 +7,7 @@ use andiron_protocol::batch::Record;
 use andiron_protocol::message;
 use andiron_protocol::schema::{Bytes, Json, Message};
 
-use super::{Thrown, bare};
+use super::Thrown;
 
 message! {
     /// What a member of a classic consumer group subscribes to: `ConsumerProtocolSubscription`.
@@ -66,7 +66,7 @@ impl Plain {
     }
 
     fn show(self, bytes: &[u8]) -> Result<String, Thrown> {
-        let short = || bare("java.nio.BufferUnderflowException");
+        let short = || Thrown::bare("java.nio.BufferUnderflowException");
         Ok(match self {
             Plain::Text => String::from_utf8_lossy(bytes).into_owned(),
             Plain::Integer => i32::from_be_bytes(*bytes.first_chunk().ok_or_else(short)?).to_string(),

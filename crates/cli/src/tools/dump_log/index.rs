@@ -7,7 +7,7 @@ use andiron_protocol::batch::NO_TIMESTAMP;
 use andiron_storage::inspect::{IndexedOffset, OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES, offset_entries, time_entries};
 
 use super::batches::{Batches, refused};
-use super::{Findings, Options, Thrown, absolute, bare, base_offset, read, written};
+use super::{Findings, Options, Thrown, absolute, base_offset, read, written};
 
 /// So many entries at the end of an index are searched first: two pages of memory.
 const WARM_ENTRIES: usize = 8_192 / OFFSET_ENTRY_BYTES;
@@ -49,7 +49,7 @@ pub(super) fn dump_offsets(
             return Ok(());
         }
         log.seek(u64::from(entry.position), u64::from(options.max_message_size()?.unsigned_abs()))?;
-        let first = log.next()?.ok_or_else(|| bare("java.util.NoSuchElementException"))?;
+        let first = log.next()?.ok_or_else(|| Thrown::bare("java.util.NoSuchElementException"))?;
         let last_offset = first.batch.header.last_offset();
         if last_offset != entry.offset {
             findings.index_mismatch(path, entry.offset, last_offset);

@@ -15,6 +15,7 @@ use andiron_storage::RealDisk;
 use andiron_storage::disk::replace_small;
 
 use super::directories::{Ensemble, file, new_id};
+use super::scram;
 use super::voters::{self, DynamicVoter};
 use crate::tools::clock::{civil, now_ms};
 use crate::tools::failure::Thrown;
@@ -49,10 +50,12 @@ impl From<Thrown> for Failed {
     }
 }
 
-fn terse<T>(text: impl Into<String>) -> Result<T, Failed> {
+pub(super) fn terse<T>(text: impl Into<String>) -> Result<T, Failed> {
     Err(Failed::Terse(text.into()))
 }
 
+/// From this version on there are records of SCRAM credentials.
+const SCRAM_SUPPORTED: MetadataVersion = MetadataVersion { level: 11, name: "3.5-IV2" };
 const QUORUM: &str = "controller.quorum.voters";
 
 impl Format {
@@ -63,12 +66,16 @@ impl Format {
         let asked = asked_levels(&self.features)?;
         let is_static = !config.list(QUORUM).is_empty();
         let voters = self.voters(config, is_static)?;
-        if !self.add_scram.is_empty() {
-            return terse("--add-scram is not supported yet.");
-        }
         let release = effective_release(release, &asked, unstable)?;
         let levels = effective_levels(asked, release, is_static)?;
-        let records = bootstrap_records(release, &levels);
+        let mut records: Vec<Record> = bootstrap_records(release, &levels).into_iter().map(Record::from).collect();
+        if !self.add_scram.is_empty() && release.level < SCRAM_SUPPORTED.level {
+            let since = SCRAM_SUPPORTED.name;
+            return terse(format!("SCRAM is only supported in {METADATA_VERSION} {since} or later."));
+        }
+        for text in &self.add_scram {
+            records.push(scram::credential(text)?.into());
+        }
         let plan = Plan {
             release,
             records,
@@ -273,10 +280,35 @@ fn bootstrap_records(release: MetadataVersion, levels: &BTreeMap<String, i16>) -
     records
 }
 
+/// A record as Java shows it.
+fn shown(record: &Record) -> String {
+    match record {
+        Record::FeatureLevel(level) => {
+            format!("FeatureLevelRecord(name='{}', featureLevel={})", level.name, level.feature_level)
+        }
+        Record::UserScramCredential(user) => {
+            let bytes = |bytes: &[u8]| {
+                let signed: Vec<String> = bytes.iter().map(|byte| byte.cast_signed().to_string()).collect();
+                format!("[{}]", signed.join(", "))
+            };
+            format!(
+                "UserScramCredentialRecord(name='{}', mechanism={}, salt={}, storedKey={}, serverKey={}, iterations={})",
+                user.name,
+                user.mechanism,
+                bytes(&user.salt),
+                bytes(&user.stored_key),
+                bytes(&user.server_key),
+                user.iterations
+            )
+        }
+        other => format!("{other:?}"),
+    }
+}
+
 /// What goes into the directories.
 struct Plan {
     release: MetadataVersion,
-    records: Vec<FeatureLevelRecord>,
+    records: Vec<Record>,
     voters: Option<BTreeMap<i32, DynamicVoter>>,
     node_id: i32,
     cluster_id: String,
@@ -286,13 +318,8 @@ struct Plan {
 
 impl Plan {
     fn shown(&self) -> String {
-        let record = |record: &FeatureLevelRecord| {
-            format!(
-                "ApiMessageAndVersion(FeatureLevelRecord(name='{}', featureLevel={}) at version 0)",
-                record.name, record.feature_level
-            )
-        };
-        let records: Vec<String> = self.records.iter().map(record).collect();
+        let records: Vec<String> =
+            self.records.iter().map(|record| format!("ApiMessageAndVersion({} at version 0)", shown(record))).collect();
         format!(
             "BootstrapMetadata(records=[{}], metadataVersionLevel={}, source=format command)",
             records.join(", "),
@@ -323,8 +350,7 @@ impl Plan {
         let other = |error: snapshot::WriteError| std::io::Error::other(error.to_string());
         let (disk, now) = (RealDisk::new(), now_ms());
         std::fs::create_dir_all(dir)?;
-        let records: Vec<Record> = self.records.iter().cloned().map(Record::from).collect();
-        let bytes = snapshot::bootstrap(&records, now).map_err(other)?;
+        let bytes = snapshot::bootstrap(&self.records, now).map_err(other)?;
         replace_small(&disk, &Path::new(dir).join("bootstrap.checkpoint"), &bytes)?;
         if let Some(voters) = voters {
             let log_dir = Path::new(dir).join("__cluster_metadata-0");
