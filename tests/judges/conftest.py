@@ -1,4 +1,5 @@
 """What the judges share: the binary under test, a server of one's own, topics and records."""
+import collections
 import os
 import pathlib
 import sys
@@ -8,8 +9,10 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "tests/peers")]
 
+import pairs  # noqa: E402
 from peers import Missing  # noqa: E402
 from server import Andiron  # noqa: E402
+from tools_table import DIFFERENT  # noqa: E402
 
 
 def pytest_configure(config):
@@ -27,6 +30,31 @@ def pytest_runtest_setup(item):
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(why))
+
+
+@pytest.fixture(autouse=True)
+def compared(record_property):
+    """What a case compared is told to whoever started the case."""
+    before = pairs.COMPARED.copy()
+    yield
+    record_property("compared", [[*key, number] for key, number in (pairs.COMPARED - before).items()])
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many invocations of each tool were compared with Apache Kafka's own, one a broker."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    total = collections.Counter()
+    for report in reports:
+        if getattr(report, "when", None) == "teardown":
+            for tool, kind, number in dict(report.user_properties).get("compared", []):
+                total[tool, kind] += number
+    tools = sorted({tool for tool, _ in total})
+    for tool in tools:
+        terminalreporter.write_line(f"{tool}: {total[tool, 'successes']} successes, {total[tool, 'failures']} failures")
+    if tools:
+        terminalreporter.write_line(f"{len(tools)} tools: {total.total()} invocations compared")
+        for tool, what, why in DIFFERENT:
+            terminalreporter.write_line(f"not compared: {tool} {what}: {why}")
 
 
 @pytest.fixture(scope="session")

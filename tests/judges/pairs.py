@@ -1,5 +1,6 @@
 """One command line given to both: Apache Kafka's tool and ours of the same name. What they print and return must be equal,
 but for what the caller scrubs (ids, times)."""
+import collections
 import os
 import re
 import subprocess
@@ -17,6 +18,22 @@ CLASSES = {
     "kafka-verifiable-consumer": "org.apache.kafka.tools.VerifiableConsumer",
     "kafka-verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
 }
+
+# How many invocations of a tool were compared in this process: {(tool, "successes" or "failures"): number}.
+COMPARED = collections.Counter()
+SUCCESSES_MIN, FAILURES_MIN = 5, 3
+
+
+def count(tool, succeeded):
+    COMPARED[tool, "successes" if succeeded else "failures"] += 1
+
+
+def enough(request, *tools):
+    """Each of the tools was compared often enough, if all cases of a file were run."""
+    if not request.config.getoption("-k"):
+        few = {tool: (COMPARED[tool, "successes"], COMPARED[tool, "failures"]) for tool in tools
+               if COMPARED[tool, "successes"] < SUCCESSES_MIN or COMPARED[tool, "failures"] < FAILURES_MIN}
+        assert not few, few
 
 
 class Said:
@@ -48,7 +65,7 @@ class Pairs:
     """Runs both and keeps count."""
 
     def __init__(self, binary):
-        self.binary, self.compared = str(binary), 0
+        self.binary = str(binary)
 
     def ours(self, tool, *words, stdin=None, timeout=120):
         return self._run([self.binary, tool, *map(str, words)], stdin, timeout)
@@ -64,9 +81,20 @@ class Pairs:
         return Said(subprocess.run(command, input=stdin or b"", capture_output=True, timeout=timeout,
                                    env={**os.environ, "LC_ALL": "C.UTF-8"}))
 
+    def both(self, tool, words, scrub, made=lambda whose: None):
+        """Both say the same of what `words(whose)` asks, and leave the same things made; what ours said."""
+        seen, ours = {}, None
+        for whose in ("theirs", "ours"):
+            said = self.run(whose, tool, *words(whose))
+            seen[whose] = *said.told(lambda text, whose=whose: scrub(text.replace(whose, "WHOSE"))), made(whose)
+            ours = said
+        assert seen["ours"] == seen["theirs"], tool
+        count(tool, ours.code == 0)
+        return ours
+
     def same(self, tool, *words, stdin=None, scrub=lambda text: text):
         """Both say the same; what ours said."""
         ours, theirs = (run(tool, *words, stdin=stdin) for run in (self.ours, self.theirs))
         assert ours.told(scrub) == theirs.told(scrub), f"{tool} {words}"
-        self.compared += 1
+        count(tool, theirs.code == 0)
         return ours

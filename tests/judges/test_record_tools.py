@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, ScramMechanism
 
-from pairs import Pairs
+from pairs import Pairs, count, enough
 from peers import ApacheKafka, jars
 
 pytestmark = [pytest.mark.kafka, pytest.mark.wide]
@@ -23,10 +23,9 @@ def java():
 
 
 @pytest.fixture(scope="module")
-def pairs(binary):
-    pairs = Pairs(binary)
-    yield pairs
-    print(f"test_record_tools: {pairs.compared} invocations of both tools were equal")
+def pairs(request, binary):
+    yield Pairs(binary)
+    enough(request, "kafka-dump-log", "kafka-storage")
 
 
 def create(bootstrap, topic, partitions=1, **config):
@@ -192,6 +191,7 @@ def properties(folder, quorum):
 
 DYNAMIC, STATIC = "controller.quorum.bootstrap.servers=127.0.0.1:19093", "controller.quorum.voters=1@127.0.0.1:19093"
 FORMAT = ["format", "-c", "CONFIG", "-t", CLUSTER]
+SALT = "salt=MWx2NHBkbnc0ZndxN25vdGN4bTB5Y3h2eA=="
 STORAGE = [
     (DYNAMIC, [[*FORMAT, "--standalone"], [*FORMAT, "--standalone"], ["info", "-c", "CONFIG"], [*FORMAT, "-s", "-g"]]),
     (DYNAMIC, [[*FORMAT, "--no-initial-controllers"], ["format", "-c", "CONFIG", "-t", "another", "-N"]]),
@@ -206,6 +206,18 @@ STORAGE = [
     (DYNAMIC, [[*FORMAT, "-s", "-r", "9.1"], [*FORMAT, "-s", "-f", "nope=1"], [*FORMAT, "-s", "-f", "group.version=7"],
                [*FORMAT, "-s", "-f", "kraft.version=0"], [*FORMAT, "-s", "-f", "group.version"], [*FORMAT, "-s", "-N"],
                ["format", "-c", "CONFIG"], ["info", "-c", "/nowhere"], ["nope"], []]),
+    (DYNAMIC, [[*FORMAT, "-s", "--add-scram", f"SCRAM-SHA-256=[name=alice,password=secret,iterations=8192,{SALT}]",
+                "-S", f'SCRAM-SHA-512=[name="bob",password="pass=word",{SALT}]',
+                "-S", f"SCRAM-SHA-256=[name=carol,{SALT},saltedpassword=mT0yyUUxnlJaC99HXgRTSYlbuqa4FSGtJCJfTMvjYCE=]"]]),
+    (DYNAMIC, [[*FORMAT, "-s", "-S", f"SCRAM-SHA-512=[name=a,password=b,{SALT},]", "-r", "3.5"]]),
+    (DYNAMIC, [[*FORMAT, "-s", "-S", "SCRAM-SHA-512=[name=a,password=b]", "-r", "3.4"], *(
+        [*FORMAT, "-s", "-S", text] for text in (
+            "x", "SCRAM-SHA-1=[name=a,password=b]", "SCRAM-SHA-256=name=a", "SCRAM-SHA-256=[name=a", "SCRAM-SHA-256=[]",
+            "SCRAM-SHA-256=[,]", "SCRAM-SHA-256=[password=b]", "SCRAM-SHA-256=[name=a]",
+            "SCRAM-SHA-256=[name=a,saltedpassword=YQ==]", "SCRAM-SHA-256=[name=a,password=b,salt=!]",
+            "SCRAM-SHA-256=[name=a,password=b,iterations=x]", "SCRAM-SHA-256=[name=a,password=b,iterations=1]",
+            "SCRAM-SHA-512=[name=a,password=b,iterations=16385]", "SCRAM-SHA-256=[name=a,password=b,z=1,y=2]",
+            f"SCRAM-SHA-256=[name=a,{SALT},saltedpassword=!]"))]),
     (DYNAMIC, [["version-mapping"], ["version-mapping", "-r", "3.7"], ["version-mapping", "-r", "4.0-IV2"],
                ["version-mapping", "-r", "1.0"]]),
     (DYNAMIC, [["feature-dependencies", "-f", "group.version=1", "--feature", "eligible.leader.replicas.version=1",
@@ -246,7 +258,8 @@ def test_storage_formats_and_tells_alike(pairs, tmp_path, case):
         found = {name: len(what) if name.endswith(".checkpoint") else what for name, what in found.items()}
         seen[whose] = said, found, dumped
     assert seen["ours"] == seen["theirs"]
-    pairs.compared += len(steps)
+    for _, _, code in said:
+        count("kafka-storage", code == 0)
 
 
 def test_a_random_uuid_is_one(pairs):
@@ -260,7 +273,8 @@ def test_a_folder_that_either_formatted_is_opened_by_the_others_broker(pairs, bi
     kafka = ApacheKafka(tmp_path)
     config = tmp_path / "format.properties"
     config.write_text("".join(f"{k}={v}\n" for k, v in kafka.properties.items()))
-    said = pairs.run(formatted_by, "kafka-storage", "format", "-c", config, "-t", CLUSTER, "--standalone")
+    said = pairs.run(formatted_by, "kafka-storage", "format", "-c", config, "-t", CLUSTER, "--standalone",
+                     "--add-scram", "SCRAM-SHA-256=[name=alice,password=secret]")
     assert said.code == 0, said
     server = kafka if formatted_by == "ours" else Andiron(binary, tmp_path)
     try:
@@ -269,6 +283,9 @@ def test_a_folder_that_either_formatted_is_opened_by_the_others_broker(pairs, bi
         producer = Producer({"bootstrap.servers": server.bootstrap})
         producer.produce("made", value=b"v")
         assert producer.flush(30) == 0
-        assert AdminClient({"bootstrap.servers": server.bootstrap}).describe_cluster().result().cluster_id == CLUSTER
+        admin = AdminClient({"bootstrap.servers": server.bootstrap})
+        assert admin.describe_cluster().result().cluster_id == CLUSTER
+        users = admin.describe_user_scram_credentials(["alice"])["alice"].result().scram_credential_infos
+        assert [(info.mechanism, info.iterations) for info in users] == [(ScramMechanism.SCRAM_SHA_256, 4096)]
     finally:
         server.stop()

@@ -2,8 +2,9 @@
 
 `ok`/`no` with the arguments; `sorted` where Java's own order of lines is not the same twice, `chance` where that of entries
 in a line is not either, `sets` where that of words in a complaint is not; `brokers` where the two brokers have different
-things to tell. Other steps prepare: topic name partitions, placed topic replicas, produce topic partition count, megabytes
-topic partition count, commit group topic partition offset, wait seconds, file name text."""
+things to tell, `numbers` where the cluster's own are in it. Other steps prepare: topic name partitions, placed topic replicas,
+produce topic partition count, megabytes topic partition count, commit group topic partition offset, transaction id topic, wait
+seconds, file name text."""
 
 CLASSES = {
     "kafka-acls": "org.apache.kafka.tools.AclCommand",
@@ -24,6 +25,16 @@ CLASSES = {
 }
 
 AT = "--bootstrap-server {server}"
+
+# What is not compared since it differs, and why (COMPAT.md): printed with the count of what was.
+DIFFERENT = [
+    ("kafka-delete-records", "a partition that does not exist", "Apache Kafka's tool is told so by a time-out after a minute"),
+    ("kafka-transactions", "describe-producers of a partition that does not exist", "likewise"),
+    ("kafka-consumer-groups", "--from-file with a negative partition", "likewise, after half a minute"),
+    ("kafka-consumer-groups", "--from-file with a group and no topic", "a NullPointerException there"),
+    ("kafka-topics", "--create --config retention.ms=x", "refused there by the tool, here by the broker in the same words"),
+    ("kafka-reassign-partitions", "--verify of a file with a broker that is gone", "a time-out there after a minute"),
+]
 
 TABLES = {
     "kafka-acls": [
@@ -208,8 +219,17 @@ TABLES = {
         ("file", "one.csv", "orders,0,7\norders,2,1\n"),
         ("file", "two.csv", "g1,orders,0,9\ng2,placed,0,0\n"),
         ("file", "bad.csv", "orders,x,7\n"),
+        ("file", "short.csv", "orders,1\norders,0,3,\n\"orders\", 2 ,\r\n"),
+        *(("file", f"{name}.csv", text) for name, text in {
+            "word": "g1,orders,0,x\n", "fifth": "g1,orders,0,1,555,6\n", "fourth": "orders,0,1\norders,0,1,2\n", "nothing": "",
+            "lines": "\n\n", "gap": "orders,0,1\n\norders,1,1\n", "range": "g1,orders,99999999999,5\n",
+            "last": "g1,orders,0,9999999999999999999\n", "far": "orders,0,99999999999999999999\n", "quote": "orders,\"0\n",
+            "below": "orders,0,-5\n", "stranger": "nope,0,0\n", "illegal": "a b,0,0\n"}.items()),
         ("ok", f"{AT} --reset-offsets --group g1 --from-file {{dir}}/one.csv --execute"),
         ("ok", f"{AT} --reset-offsets --group g1 --group g2 --from-file {{dir}}/two.csv --execute"),
+        ("ok", f"{AT} --reset-offsets --group g1 --from-file {{dir}}/short.csv --dry-run"),
+        ("ok", f"{AT} --reset-offsets --group g1 --from-file {{dir}}/two.csv --dry-run"),
+        ("ok", f"{AT} --reset-offsets --group g1 --group g2 --from-file {{dir}}/one.csv --dry-run"),
         ("ok", f"{AT} --delete-offsets --group g1 --topic orders:1"),
         ("ok", f"{AT} --delete-offsets --group g1 --topic orders --topic nope"),
         ("ok", f"{AT} --delete --group g2"),
@@ -233,7 +253,14 @@ TABLES = {
         ("no", f"{AT} --reset-offsets --group g1 --topic orders --to-earliest --to-latest --dry-run"),
         ("no", f"{AT} --reset-offsets --group g1 --topic orders --to-earliest --dry-run --execute"),
         ("no", f"{AT} --reset-offsets --topic orders --to-earliest --dry-run", "sets"),
+        ("no", f"{AT} --reset-offsets --group g1 --topic orders --to-offset 1 --to-offset x --dry-run"),
+        ("no", f"{AT} --reset-offsets --group g1 --topic orders --shift-by x --dry-run"),
+        ("no", f"{AT} --list --timeout x"),
+        ("no", f"{AT} --list --state Empty --state Dead"),
         ("no", f"{AT} --reset-offsets --group g1 --from-file {{dir}}/none.csv --dry-run"),
+        ("no", [f"{AT} --reset-offsets --group g1 --from-file {{dir}}/{name}.csv --dry-run" for name in (
+            "bad", "word", "fifth", "fourth", "nothing", "lines", "gap", "range", "last", "far", "quote", "below", "stranger",
+            "illegal")]),
         ("no", f"{AT} --list --members"),
         ("no", f"{AT} --list --group g1"),
         ("no", f"{AT} --describe --group g1 --members --state"),
@@ -263,6 +290,8 @@ TABLES = {
         ("ok", f"{AT} --alter --broker-defaults --add-config log.retention.ms=100000000"),
         ("ok", f"{AT} --describe --broker-defaults", "brokers"),
         ("ok", f"{AT} --describe --entity-type brokers", "brokers"),
+        ("ok", "--bootstrap-controller {controller} --describe --entity-type brokers", "brokers"),
+        ("ok", "--bootstrap-controller {controller} --describe --broker 1"),
         ("ok", f"{AT} --describe --broker 9"),
         ("ok", f"{AT} --describe --group nope"),
         ("file", "configs.properties", "segment.bytes=1048576\n# a comment\nretention.ms: 5000\n"),
@@ -278,6 +307,32 @@ TABLES = {
         ("ok", f"{AT} --alter --user alice --delete-config consumer_byte_rate"),
         ("ok", f"{AT} --alter --ip 127.0.0.2 --add-config connection_creation_rate=7"),
         ("ok", f"{AT} --describe --ip 127.0.0.2"),
+        *(("ok", f"{AT} --alter --user {user} --add-config {quotas}") for user, quotas in {
+            "bob": "producer_byte_rate=1", "carol": "controller_mutation_rate=1,consumer_byte_rate=2",
+            "dave": "controller_mutation_rate=1,consumer_byte_rate=2,producer_byte_rate=7,request_percentage=4"}.items()),
+        ("ok", f"{AT} --describe --entity-type users"),
+        ("ok", f"{AT} --alter --user alice --add-config SCRAM-SHA-256=[iterations=8192,password=secret]"),
+        ("ok", f"{AT} --alter --entity-type users --entity-name erin --add-config SCRAM-SHA-512=[password=a=b]"),
+        ("ok", f"{AT} --alter --user alice --add-config SCRAM-SHA-512=[iterations=-1,password=secret]"),
+        ("ok", f"{AT} --describe --user alice"),
+        ("ok", f"{AT} --describe --entity-type users"),
+        ("ok", f"{AT} --alter --user alice --add-config SCRAM-SHA-256=[password=other]"),
+        ("ok", f"{AT} --alter --user alice --delete-config SCRAM-SHA-512"),
+        ("ok", f"{AT} --describe --entity-type users --entity-name alice"),
+        ("ok", f"{AT} --alter --user erin --delete-config SCRAM-SHA-512"),
+        ("ok", f"{AT} --describe --user erin"),
+        ("no", f"{AT} --alter --user erin --delete-config SCRAM-SHA-512"),
+        ("no", [f"{AT} --alter --user alice --add-config SCRAM-SHA-256={credential}" for credential in (
+            "[iterations=1,password=secret]", "[iterations=16385,password=secret]", "[iterations=,password=secret]",
+            "[iterations=99999999999,password=secret]", "[iterations=a,password=secret]", "[password=]", "[foo=1]", "secret",
+            "[password=a],producer_byte_rate=1", "[password=a],SCRAM-SHA-512=[password=b]",
+            "[password=a],SCRAM-SHA-1=[password=b]", "[password=b] --delete-config SCRAM-SHA-512")]),
+        ("no", f"{AT} --alter --user-defaults --add-config SCRAM-SHA-256=[password=a]"),
+        ("no", f"{AT} --alter --client c --add-config SCRAM-SHA-256=[password=a]"),
+        ("no", f"{AT} --alter --user alice --client c --add-config SCRAM-SHA-256=[password=a]"),
+        ("no", f"{AT} --describe --topic ."),
+        ("no", f"{AT} --describe --all --topic 'a b'"),
+        ("no", f"{AT} --alter --topic 'a b' --add-config retention.ms=1"),
         ("no", f"{AT} --alter --user alice --delete-config consumer_byte_rate"),
         ("no", f"{AT} --alter --user alice --add-config producer_byte_rate=x"),
         ("no", f"{AT} --alter --user alice --add-config foo=1"),
@@ -419,7 +474,14 @@ TABLES = {
         ("no", "describe --status"),
         ("no", "--boot x"),
         ("no", ""),
+        ("no", [f"{AT} remove-controller --controller-id 1 --controller-directory-id {directory}" for directory in (
+            "YQ", "AAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAA+", "AAAAAAAAAAAAAAAAAAAAAA=", "''")]),
         ("ok", f"{AT} remove-controller -i 1 -d AAAAAAAAAAAAAAAAAAAAAQ --dry-run"),
+        ("ok", f"{AT} describe --status", "numbers"),
+        ("ok", f"{AT} describe --replication", "numbers"),
+        ("ok", f"{AT} describe --replication --human-readable", "numbers"),
+        ("ok", "--bootstrap-controller {controller} describe --status", "numbers"),
+        ("ok", "--bootstrap-controller {controller} describe --re --hu", "numbers"),
     ],
     "kafka-reassign-partitions": [
         ("topic", "moved", 3),
@@ -501,13 +563,18 @@ TABLES = {
         ("topic", "transacted", 1),
         ("produce", "transacted", 0, 3),
         ("ok", f"{AT} list"),
+        ("transaction", "done", "transacted"),
+        ("ok", f"{AT} list", "numbers"),
+        ("ok", f"{AT} describe --transactional-id done", "numbers"),
+        ("ok", f"{AT} forceTerminateTransaction --transactionalId done"),
         ("ok", f"{AT} list --duration-filter 10"),
         ("ok", f"{AT} list --transactional-id-pattern a.*"),
-        ("ok", f"{AT} describe-producers --topic transacted --partition 0"),
+        ("ok", f"{AT} describe-producers --topic transacted --partition 0", "numbers"),
         ("ok", f"{AT} find-hanging --topic transacted"),
         ("ok", "--version"),
         ("no", f"{AT} describe --transactional-id nope"),
         ("no", f"{AT} find-hanging"),
+        ("no", f"{AT} find-hanging --topic nope"),
         ("no", f"{AT} find-hanging --broker-id 1 --partition 0"),
         ("no", f"{AT} abort --topic transacted --partition 0"),
         ("no", f"{AT} abort --topic transacted --partition 0 --start-offset 77"),

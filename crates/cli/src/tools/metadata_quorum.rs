@@ -131,7 +131,9 @@ fn leader(quorum: &Quorum) -> Result<&QuorumReplica, Thrown> {
 }
 
 async fn status(read: &Arguments, admin: &Admin) -> Result<(), Stop> {
-    let cluster = admin.describe_cluster(false).await.map_err(|error| Thrown::from(error).in_execution())?;
+    let controllers = read.has("--bootstrap-controller");
+    let cluster = admin.describe_nodes(controllers, false).await;
+    let cluster = cluster.map_err(|error| Thrown::from(error).in_execution())?;
     let quorum = admin.describe_quorum().await.map_err(|error| Thrown::from(error).in_execution())?;
     let leader = leader(&quorum)?;
     let last = quorum.voters.iter().min_by_key(|voter| voter.log_end_offset).unwrap_or(leader);

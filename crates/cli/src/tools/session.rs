@@ -88,7 +88,7 @@ pub(crate) fn bootstrap_of(
         (Some(_), Some(_)) => Err("You cannot specify both --bootstrap-controller and --bootstrap-server.".to_owned()),
         (None, None) => Err("You must specify either --bootstrap-controller or --bootstrap-server.".to_owned()),
         (Some(servers), None) => Ok(with(properties, "bootstrap.servers", servers)),
-        // Controllers are asked as brokers are: every question of the tools is one that both can be asked.
+        // Controllers are asked as brokers are; what kind of nodes is meant, only DescribeCluster is told.
         (None, Some(controllers)) => Ok(with(properties, "bootstrap.servers", controllers)),
     }
 }

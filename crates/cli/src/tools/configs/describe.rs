@@ -45,14 +45,14 @@ async fn resources(
 ) -> Result<(), Stop> {
     let all = given.has("all");
     if let Some(name) = name.filter(|_| !all)
-        && !exists(kind, name, admin).await?
+        && !exists(given, kind, name, admin).await?
     {
         say(format_args!("The {} '{name}' doesn't exist and doesn't have dynamic config.", singular(of_type)));
         return Ok(());
     }
     let names = match name {
         Some(name) => vec![name.clone()],
-        None => names(kind, admin).await?,
+        None => names(given, kind, admin).await?,
     };
     for name in names {
         if !given.json() {
@@ -87,8 +87,9 @@ async fn topics(admin: &Admin) -> Result<Vec<String>, Thrown> {
     Ok(in_hash_order(topics.into_iter().map(|topic| topic.name).collect()))
 }
 
-async fn brokers(admin: &Admin) -> Result<Vec<String>, Thrown> {
-    let cluster = admin.describe_cluster(false).await.map_err(future)?;
+/// The nodes that are asked: brokers, or controllers with `--bootstrap-controller`.
+async fn nodes(given: &Given, admin: &Admin) -> Result<Vec<String>, Thrown> {
+    let cluster = admin.describe_nodes(given.has("bootstrap-controller"), false).await.map_err(future)?;
     Ok(cluster.brokers.iter().map(|(broker, _)| broker.id.to_string()).collect())
 }
 
@@ -110,13 +111,13 @@ async fn group_configs(admin: &Admin) -> Result<Option<Vec<String>>, Thrown> {
     }
 }
 
-async fn exists(kind: ConfigKind, name: &String, admin: &Admin) -> Result<bool, Thrown> {
+async fn exists(given: &Given, kind: ConfigKind, name: &String, admin: &Admin) -> Result<bool, Thrown> {
     Ok(match kind {
         ConfigKind::Topic => {
             valid_topic(name)?;
             topics(admin).await?.contains(name)
         }
-        ConfigKind::Broker | ConfigKind::BrokerLogger => name.is_empty() || brokers(admin).await?.contains(name),
+        ConfigKind::Broker | ConfigKind::BrokerLogger => name.is_empty() || nodes(given, admin).await?.contains(name),
         ConfigKind::ClientMetrics => {
             admin.list_config_resources(ConfigKind::ClientMetrics).await.map_err(future)?.contains(name)
         }
@@ -127,11 +128,11 @@ async fn exists(kind: ConfigKind, name: &String, admin: &Admin) -> Result<bool, 
     })
 }
 
-async fn names(kind: ConfigKind, admin: &Admin) -> Result<Vec<String>, Thrown> {
+async fn names(given: &Given, kind: ConfigKind, admin: &Admin) -> Result<Vec<String>, Thrown> {
     Ok(match kind {
         ConfigKind::Topic => topics(admin).await?,
         ConfigKind::Broker | ConfigKind::BrokerLogger => {
-            let mut brokers = brokers(admin).await?;
+            let mut brokers = nodes(given, admin).await?;
             brokers.push(String::new());
             brokers
         }
