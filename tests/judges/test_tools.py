@@ -78,7 +78,7 @@ def complaints(text):
     """Standard error without what a script cannot mean: stack traces, clients' own warnings, help."""
     lines, usage, logged = [], False, False
     for line in text.splitlines():
-        # What a client logs may end with an exception.
+        # What this class of the client logs ends with an exception.
         of_log, logged = logged, False
         if of_log and re.match(r"^[\w.$]+(Exception|Error)\b", line):
             continue
@@ -95,7 +95,7 @@ def complaints(text):
         if re.match(r"^(\tat |\t\.\.\. \d+ more|Did you mean )", line) or re.match(r"^ \(org\.apache\.kafka", line):
             continue
         if "org.apache.kafka.clients" in line and ("WARN" in line or "ERROR" in line) or "WARN No protocol" in line:
-            logged = True
+            logged = "PartitionLeaderStrategy" in line
             continue
         if not line.strip():
             continue
