@@ -1,10 +1,8 @@
 """Judged by Apache Kafka's own shell tools for operators: each is run over our broker and over Apache Kafka, and what it prints
 and its exit code must be the same, when it succeeds and when it fails. Only what cannot be the same is made so: ids, addresses,
 folders, sizes, times."""
-import base64
 import json
 import re
-import subprocess
 import time
 
 import pytest
@@ -13,7 +11,7 @@ from confluent_kafka.admin import (
     AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType, ScramCredentialInfo, ScramMechanism,
     UserScramCredentialUpsertion)
 
-from peers import HERE, ApacheKafka, jars
+from peers import ApacheKafka, Jvm, jars
 from server import Andiron
 
 pytestmark = [pytest.mark.kafka, pytest.mark.wide]
@@ -265,28 +263,6 @@ def json_in_order(line):
         return sorted((ordered(v) for v in value), key=json.dumps) if isinstance(value, list) else value
 
     return json.dumps(ordered(json.loads(line)))
-
-
-class Jvm:
-    """Kafka's tools, one after the other in one JVM."""
-
-    def __init__(self):
-        folder = jars("kafka")
-        self.process = subprocess.Popen(
-            ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-             f"-Dlog4j2.configurationFile={folder / 'tools.properties'}", "-cp", f"{folder / 'jars'}/*", str(HERE / "Tools.java")],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def run(self, words):
-        """(exit code, stdout, stderr)"""
-        self.process.stdin.write("\t".join(words) + "\n")
-        self.process.stdin.flush()
-        code, out, err = self.process.stdout.readline().rstrip("\n").split(" ")
-        return int(code), base64.b64decode(out).decode(), base64.b64decode(err).decode()
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(30)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pairs import FAILURES_MIN, SUCCESSES_MIN, count
-from peers import ApacheKafka, free_port, jars, tool, tool_command
+from peers import ApacheKafka, Jvm, free_port, jars, tool
 from server import Andiron
 from tools_table import CLASSES, LARGER, TABLES
 
@@ -33,18 +33,11 @@ def java():
 class Side:
     """A tool and a broker, with a folder for the files that its invocations name."""
 
-    archive = None  # of Java's classes, so that a tool starts in half the time
-
     def __init__(self, tools, broker, server, folder, controller):
         self.tools, self.broker, self.server, self.folder = tools, broker, server, folder
         self.controller = f"127.0.0.1:{controller}"
+        self.jvm = Jvm() if tools == "original" else None
         self.said = {}
-
-    def command(self, tool, arguments):
-        if self.tools == "original":
-            java, *rest = tool_command(CLASSES[tool], *arguments)
-            return [java, f"-XX:SharedArchiveFile={self.archive}", "-Xshare:auto", *rest]
-        return [os.environ["ANDIRON"], tool, *arguments]
 
     def words(self, text):
         text = text.replace("{server}", self.server.bootstrap).replace("{dir}", str(self.folder))
@@ -53,9 +46,19 @@ class Side:
                 for word in shlex.split(text)]
 
     def run(self, tool, text):
-        done = subprocess.run(self.command(tool, self.words(text)), capture_output=True, text=True, timeout=150,
-                              cwd=self.folder, stdin=subprocess.DEVNULL)
-        return done.returncode, self.alike(done.stdout), complaints(self.alike(done.stderr))
+        words = self.words(text)
+        if self.jvm:
+            code, out, err = self.jvm.run([CLASSES[tool], *words])
+        else:
+            done = subprocess.run([os.environ["ANDIRON"], tool, *words], capture_output=True, text=True, timeout=150,
+                                  cwd=self.folder, stdin=subprocess.DEVNULL)
+            code, out, err = done.returncode, done.stdout, done.stderr
+        return code, self.alike(out), complaints(self.alike(err))
+
+    def stop(self):
+        if self.jvm:
+            self.jvm.close()
+        self.server.stop()
 
     def alike(self, text):
         """The text without what is each run's own."""
@@ -123,12 +126,9 @@ def sides(tmp_path_factory):
             made.append(Side(tools, broker, server, files, kafka.controller))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda side: side.server.start(), made))
-    Side.archive = tmp_path_factory.mktemp("java") / "tools.jsa"
-    java, *rest = tool_command(CLASSES["kafka-consumer-groups"], "--bootstrap-server", made[0].server.bootstrap, "--list")
-    subprocess.run([java, f"-XX:ArchiveClassesAtExit={Side.archive}", *rest], capture_output=True, check=True)
     yield made
     for side in made:
-        side.server.stop()
+        side.stop()
 
 
 def prepare(side, step):
@@ -283,5 +283,5 @@ def test_both_tools_say_the_same_of_access_control_lists_and_of_two_brokers(tmp_
                 wrong += verdicts(table, name, own, pool)
     finally:
         for side in own:
-            side.server.stop()
+            side.stop()
     assert not wrong, "\n".join([f"{len(wrong)} differences", *wrong])

@@ -63,7 +63,8 @@ public class Tools {
                 ended.complete(0);
             } catch (Throwable thrown) {
                 Throwable cause = thrown.getCause() == null ? thrown : thrown.getCause();
-                System.err.println("Exception in thread \"main\" " + cause);
+                System.err.print("Exception in thread \"main\" ");
+                cause.printStackTrace();
                 ended.complete(1);
             }
         });

@@ -2,6 +2,7 @@
 
 Fetched from Maven once, kept under $ANDIRON_CACHE/peers (else ~/.cache/andiron/peers).
 """
+import base64
 import hashlib
 import os
 import pathlib
@@ -69,6 +70,28 @@ def tool(java_class, *arguments, stdin=None, timeout=120):
     done = subprocess.run(tool_command(java_class, *arguments), input=stdin, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, f"{java_class} {arguments}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
+
+
+class Jvm:
+    """Kafka's tools, one after the other in one JVM."""
+
+    def __init__(self):
+        folder = jars("kafka")
+        self.process = subprocess.Popen(
+            ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+             f"-Dlog4j2.configurationFile={folder / 'tools.properties'}", "-cp", f"{folder / 'jars'}/*", str(HERE / "Tools.java")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, words):
+        """(exit code, stdout, stderr)"""
+        self.process.stdin.write("\t".join(words) + "\n")
+        self.process.stdin.flush()
+        code, out, err = self.process.stdout.readline().rstrip("\n").split(" ")
+        return int(code), base64.b64decode(out).decode(), base64.b64decode(err).decode()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(30)
 
 
 def wait_for_port(port, process, seconds=60):
