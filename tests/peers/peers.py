@@ -73,9 +73,13 @@ def tool(java_class, *arguments, stdin=None, timeout=120):
 
 
 class Jvm:
-    """Kafka's tools, one after the other in one JVM."""
+    """Kafka's tools, one after the other in one JVM. What ends the JVM (argparse4j does with its complaints) is asked again in
+    one of its own."""
 
     def __init__(self):
+        self._start()
+
+    def _start(self):
         folder = jars("kafka")
         self.process = subprocess.Popen(
             ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
@@ -86,7 +90,13 @@ class Jvm:
         """(exit code, stdout, stderr)"""
         self.process.stdin.write("\t".join(words) + "\n")
         self.process.stdin.flush()
-        code, out, err = self.process.stdout.readline().rstrip("\n").split(" ")
+        answer = self.process.stdout.readline()
+        if not answer:
+            self.close()
+            self._start()
+            done = subprocess.run(tool_command(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150)
+            return done.returncode, done.stdout, done.stderr
+        code, out, err = answer.rstrip("\n").split(" ")
         return int(code), base64.b64decode(out).decode(), base64.b64decode(err).decode()
 
     def close(self):

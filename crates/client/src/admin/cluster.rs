@@ -73,7 +73,15 @@ impl Admin {
         let answer = ask_any(&self.client, call, false, |_| {
             MetadataRequest::default().with_topics(Some(Vec::new())).with_allow_auto_topic_creation(false)
         })
-        .await?;
+        .await;
+        let answer = match answer {
+            // A controller does not tell about topics; it knows the controllers.
+            Err(AdminError::Unsupported { .. }) => {
+                let controllers = self.describe_nodes(true, false).await?.brokers;
+                return Ok(controllers.into_iter().map(|(controller, _)| controller).collect());
+            }
+            answer => answer?,
+        };
         let broker = |b: andiron_protocol::messages::metadata_response::MetadataResponseBroker| {
             let address = Address { host: b.host.to_string(), port: u16::try_from(b.port).unwrap_or(0) };
             BrokerInfo { id: b.node_id.0, address, rack: b.rack.map(|rack| rack.to_string()) }
