@@ -51,13 +51,14 @@ class Said:
 
 def plain(err):
     """Standard error without what names places in Java's code, without warnings of the client behind the tool, and with the
-    time of log lines taken out. The usage that either prints before a complaint is in its own words."""
+    time of log lines taken out. The usage that either prints before a complaint is in its own words; the complaint argparse4j
+    breaks at 75 columns, after a dash too."""
     left_out = r"\s+at |\s+\.\.\. \d+ more|Caused by: |\[[\d-]{10} [\d:,]{12}\] WARN "
-    lines = [line for line in err.splitlines() if not re.match(left_out, line)]
+    lines = [line for line in err.splitlines() if line.strip() and not re.match(left_out, line)]
     text = "\n".join(line for line in lines if not line.startswith("Did you mean "))
     text = re.sub(r"\[[\d-]{10} [\d:,]{12}\]", "[TIME]", text)
     if found := re.search(r"(?ms)^usage: .*?^(kafka-[\w-]+|verifiable-\w+):\s+error:\s+(.*)", text):
-        return f"{found[1]}: error: {' '.join(found[2].split())}"
+        return f"{found[1]}: error: {' '.join(re.sub('-\n *', '-', found[2]).split())}"
     return re.sub(r"(?ms)^(Option  .*|Usage: .*|\(\* = .*|Option +Description.*)", "HELP", text)
 
 

@@ -202,6 +202,8 @@ def verdicts(table, tool, sides, pool):
                                     for r in (theirs, ours)]
                 if "chance" in flags:
                     theirs, ours = [(r[0], sorted(map(str.strip, r[1].splitlines())), r[2]) for r in (theirs, ours)]
+                if "words" in flags:
+                    theirs, ours = [(r[0], sorted(re.split(r"[\s,]+", r[1])), r[2]) for r in (theirs, ours)]
                 if "sets" in flags:
                     theirs, ours = [(r[0], r[1], sorted(re.split(r"[\s,\[\]]+", r[2]))) for r in (theirs, ours)]
                 if theirs != ours:

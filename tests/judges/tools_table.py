@@ -1,7 +1,7 @@
 """What the tools are asked in test_tools.py: a table for each. Every step is run for both tools over both brokers, in order.
 
 `ok`/`no` with the arguments; `sorted` where Java's own order of lines is not the same twice, `chance` where that of entries
-in a line is not either, `sets` where that of words in a complaint is not; `brokers` where the two brokers have different
+in a line is not either, `words` where that of any words is not, `sets` where that of words in a complaint is not; `brokers` where the two brokers have different
 things to tell, `numbers` where the cluster's own are in it. Other steps prepare: topic name partitions, placed topic replicas,
 produce topic partition count, megabytes topic partition count, commit group topic partition offset, transaction id topic, wait
 seconds, file name text."""
@@ -314,8 +314,7 @@ TABLES = {
         ("ok", f"{AT} --alter --user alice --add-config SCRAM-SHA-256=[iterations=8192,password=secret]"),
         ("ok", f"{AT} --alter --entity-type users --entity-name erin --add-config SCRAM-SHA-512=[password=a=b]"),
         ("ok", f"{AT} --alter --user alice --add-config SCRAM-SHA-512=[iterations=-1,password=secret]"),
-        ("ok", f"{AT} --describe --user alice"),
-        ("ok", f"{AT} --describe --entity-type users"),
+        ("ok", [f"{AT} --describe --user alice", f"{AT} --describe --entity-type users"], "words"),
         ("ok", f"{AT} --alter --user alice --add-config SCRAM-SHA-256=[password=other]"),
         ("ok", f"{AT} --alter --user alice --delete-config SCRAM-SHA-512"),
         ("ok", f"{AT} --describe --entity-type users --entity-name alice"),
