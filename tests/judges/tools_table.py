@@ -1,10 +1,10 @@
 """What the tools are asked in test_tools.py: a table for each. Every step is run for both tools over both brokers, in order.
 
 `ok`/`no` with the arguments; `sorted` where Java's own order of lines is not the same twice, `chance` where that of entries
-in a line is not either, `words` where that of any words is not, `sets` where that of words in a complaint is not; `brokers` where the two brokers have different
-things to tell, `numbers` where the cluster's own are in it. Other steps prepare: topic name partitions, placed topic replicas,
-produce topic partition count, megabytes topic partition count, commit group topic partition offset, transaction id topic, wait
-seconds, file name text."""
+in a line is not either, `words` where that of any words is not, `sets` where that of words in a complaint is not; `brokers`
+where the two brokers have different things to tell, `numbers` where the cluster's own are in it. Other steps prepare: topic name
+partitions, placed topic replicas, produce topic partition count, megabytes topic partition count, commit group topic partition
+offset, transaction id topic, wait seconds, file name text."""
 
 CLASSES = {
     "kafka-acls": "org.apache.kafka.tools.AclCommand",
