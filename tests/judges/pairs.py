@@ -58,7 +58,8 @@ def plain(err):
     text = "\n".join(line for line in lines if not line.startswith("Did you mean "))
     text = re.sub(r"\[[\d-]{10} [\d:,]{12}\]", "[TIME]", text)
     if found := re.search(r"(?ms)^usage: .*?^(kafka-[\w-]+|verifiable-\w+):\s+error:\s+(.*)", text):
-        return f"{found[1]}: error: {' '.join(re.sub('-\n *', '-', found[2]).split())}"
+        whole = re.sub(r"-\n\s*", "-", found[2])
+        return f"{found[1]}: error: {' '.join(whole.split())}"
     return re.sub(r"(?ms)^(Option  .*|Usage: .*|\(\* = .*|Option +Description.*)", "HELP", text)
 
 
