@@ -17,8 +17,8 @@ use crate::wire::error_code;
 /// A user's SCRAM credentials: (mechanism by Kafka's number, iterations) of each, or why they are not told.
 pub type ScramCredentials = (String, Result<Vec<(i8, i32)>, Refusal>);
 
-/// A change of one of a user's SCRAM credentials.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A change of one of a user's SCRAM credentials. How it is shown tells nothing of the password.
+#[derive(Clone, PartialEq, Eq)]
 pub enum ScramChange {
     /// The credential goes.
     Delete(Mechanism),
@@ -31,6 +31,15 @@ pub enum ScramChange {
         /// The password; not an empty one.
         password: String,
     },
+}
+
+impl std::fmt::Debug for ScramChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ScramChange::Delete(mechanism) => write!(f, "Delete({})", mechanism.name()),
+            ScramChange::Set { mechanism, iterations, .. } => write!(f, "Set({}, {iterations})", mechanism.name()),
+        }
+    }
 }
 
 impl Admin {
