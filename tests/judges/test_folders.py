@@ -261,7 +261,7 @@ class Folder:
 
 
 @pytest.mark.parametrize("owners, end, busy", [
-    (("andiron", "kafka", "andiron"), "stop", False),
+    pytest.param(("andiron", "kafka", "andiron"), "stop", False, marks=pytest.mark.wide),
     pytest.param(("kafka", "andiron", "kafka"), "stop", True, marks=pytest.mark.wide),
     pytest.param(("andiron", "kafka", "andiron"), "stop", True, marks=pytest.mark.wide),
     pytest.param(("kafka", "andiron", "kafka"), "kill", True, marks=pytest.mark.wide),
