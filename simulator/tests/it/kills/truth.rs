@@ -177,10 +177,10 @@ impl Truth {
         let mut visible = HashSet::new();
         let mut stable = [0; PARTITIONS];
         self.check_ends(wire, true);
-        for partition in 0..PARTITIONS {
+        for (partition, stable) in stable.iter_mut().enumerate() {
             let (log, _) = read(wire, TOPIC, partition, 0, false);
             let (committed, read_to) = read(wire, TOPIC, partition, 0, true);
-            stable[partition] = read_to;
+            *stable = read_to;
             self.check_partition(partition, &log);
             assert!(read_to >= self.position[partition], "a reader was further than {read_to} in {partition}");
             for offset in 0..self.position[partition] {
