@@ -65,6 +65,7 @@ fn config() -> BrokerConfig {
         ("log.retention.check.interval.ms", "700"),
         ("log.initial.task.delay.ms", "100"),
         ("log.flush.offset.checkpoint.interval.ms", "500"),
+        ("log.flush.start.offset.checkpoint.interval.ms", "500"),
         ("replica.high.watermark.checkpoint.interval.ms", "400"),
         ("log.cleaner.min.cleanable.ratio", "0.1"),
         ("metadata.log.max.record.bytes.between.snapshots", "2000"),

@@ -92,6 +92,7 @@ impl Node {
             // A topic of the same name must not be taken for the old one after a crash: not for what of it was durable, nor for
             // where it began.
             self.write_recovery_points();
+            self.write_log_starts();
             self.write_high_watermarks();
         }
     }

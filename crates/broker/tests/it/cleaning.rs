@@ -1,14 +1,19 @@
 //! The cleaner of a node: which log it takes, what its checkpoint says, what a changed config changes, and what retention does
 //! beside it.
 
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
 use andiron_protocol::ErrorCode;
 use andiron_protocol::batch::{BatchBuilder, BatchOptions};
 use andiron_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use andiron_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use andiron_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use andiron_protocol::messages::metadata_request::MetadataRequestTopic;
 use andiron_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use andiron_protocol::messages::{
-    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, IncrementalAlterConfigsRequest, ProduceRequest,
+    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, IncrementalAlterConfigsRequest, MetadataRequest,
+    ProduceRequest,
 };
 
 use crate::node::{Fixture, name_of, text};
@@ -136,6 +141,56 @@ fn a_log_that_cannot_be_cleaned_is_set_aside_and_the_others_are_not() {
     assert_eq!(bytes(&f, "broken"), 5 * BATCH);
     let names = std::fs::read_dir(f.folder.path().join("log/broken-0")).unwrap();
     assert!(names.map(|n| n.unwrap().file_name()).all(|n| !n.to_string_lossy().contains("cleaned")));
+}
+
+/// The topic that is made anew has its files where the cleaner writes.
+#[test]
+fn a_topic_that_is_deleted_while_it_is_cleaned_is_made_anew_only_when_the_cleaner_has_left() {
+    let mut f = Fixture::new();
+    create(&f, "orders", &SMALL);
+    for _ in 0..5 {
+        put(&mut f, "orders", "key");
+        f.now += 3_000;
+    }
+    let names = || -> Vec<String> {
+        let Ok(dir) = std::fs::read_dir(f.folder.path().join("log/orders-0")) else { return Vec::new() };
+        dir.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+    };
+    let known = || {
+        let asked = MetadataRequestTopic::default().with_name(Some(name_of("orders")));
+        f.ask(12, &MetadataRequest::default().with_topics(Some(vec![asked])).with_allow_auto_topic_creation(false))
+            .topics[0]
+            .error_code
+            == 0
+    };
+    let (begun, met) = (std::cell::Cell::new(false), std::cell::Cell::new(false));
+    let (begin, wait_to_begin) = channel();
+    let (anew, made_anew) = channel();
+    let f = &f;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            wait_to_begin.recv().unwrap();
+            f.ask(4, &DeleteTopicsRequest::default().with_topic_names(vec![name_of("orders")]));
+            create(f, "orders", &SMALL);
+            anew.send(()).unwrap();
+        });
+        f.node.clean_dirtiest(&|| {
+            if !begun.get() && names().iter().any(|name| name.ends_with(".cleaned")) {
+                begun.set(true);
+                begin.send(()).unwrap();
+                while known() {
+                    std::thread::yield_now();
+                }
+                met.set(made_anew.recv_timeout(Duration::from_millis(300)).is_ok());
+            }
+            f.now
+        });
+        drop(begin);
+        assert!(begun.get() && !met.get(), "made anew under the cleaner");
+        made_anew.recv().unwrap();
+    });
+    assert!(names().iter().all(|name| !name.ends_with(".cleaned") && !name.ends_with(".deleted")), "{:?}", names());
+    assert_eq!(bytes(f, "orders"), 0);
 }
 
 #[test]

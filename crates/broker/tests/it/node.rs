@@ -59,6 +59,16 @@ impl Fixture {
         self.node = open(&folder, &self.more, self.now);
     }
 
+    /// Opens the folder again as it lies there, with no clean end before and `more` settings.
+    pub(crate) fn crash(&mut self, more: &[(&str, &str)]) {
+        self.node.stop();
+        let unused = tempfile::tempdir().unwrap();
+        self.node = open(unused.path(), &[], self.now);
+        self.more.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        self.now += 1_000;
+        self.node = open(self.folder.path(), &self.more, self.now);
+    }
+
     /// Sends a request; the answer comes out of the receiver when it is given.
     pub(crate) fn send<R: Request>(&self, version: i16, request: &R) -> Receiver<Answer> {
         let mut frame = BytesMut::new();

@@ -171,6 +171,41 @@ fn offsets_are_found_by_time() {
     }
 }
 
+/// KIP-207: whoever was told an end before the crash must not be told a lower one.
+#[test]
+fn after_a_crash_nobody_is_told_an_end_before_it_is_durable() {
+    let mut f = Fixture::new();
+    f.metadata(&["orders"]);
+    produce(&f, batch(BatchOptions::default(), &[START, START + 10, START + 20]));
+    f.crash(&[("andiron.fsync", "true")]);
+    let ask = |version: i16, timestamp: i64, isolation: i8| {
+        let partition = ListOffsetsPartition::default().with_timestamp(timestamp).with_current_leader_epoch(-1);
+        let topic = ListOffsetsTopic::default().with_name(name_of("orders")).with_partitions(vec![partition]);
+        let request = ListOffsetsRequest::default().with_isolation_level(isolation).with_topics(vec![topic]);
+        let answer = f.ask(version, &request).topics[0].partitions[0].clone();
+        (ErrorCode::from_code(answer.error_code).unwrap(), answer.offset)
+    };
+    let rows = [
+        ("latest", 9, -1, ErrorCode::OffsetNotAvailable, 3),
+        ("latest, of the first version that knows it", 5, -1, ErrorCode::OffsetNotAvailable, 3),
+        ("latest, of one that does not", 4, -1, ErrorCode::LeaderNotAvailable, 3),
+        ("the greatest timestamp", 7, -3, ErrorCode::OffsetNotAvailable, 2),
+        ("a time with a record", 5, START + 10, ErrorCode::OffsetNotAvailable, 1),
+        ("the same, of an old version", 2, START + 10, ErrorCode::LeaderNotAvailable, 1),
+        ("a time after every record", 5, START + 21, ErrorCode::None, -1),
+        ("earliest", 5, -2, ErrorCode::None, 0),
+    ];
+    for isolation in [0, 1] {
+        for (what, version, timestamp, at_first, _) in rows {
+            assert_eq!(ask(version, timestamp, isolation).0, at_first, "{what}");
+        }
+    }
+    while f.node.sync_due(f.now) {}
+    for (what, version, timestamp, _, offset) in rows {
+        assert_eq!(ask(version, timestamp, 0), (ErrorCode::None, offset), "{what}");
+    }
+}
+
 #[test]
 fn acks_that_do_not_exist_and_topics_of_coordinators_are_refused() {
     let f = Fixture::new();

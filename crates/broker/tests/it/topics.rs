@@ -4,12 +4,15 @@ use std::path::Path;
 
 use andiron_protocol::ErrorCode;
 use andiron_protocol::messages::CreateTopicsRequest;
+use andiron_protocol::messages::DeleteRecordsRequest;
+use andiron_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use andiron_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use andiron_protocol::messages::metadata_request::MetadataRequestTopic;
 use andiron_protocol::messages::{DeleteTopicsRequest, IncrementalAlterConfigsRequest, MetadataRequest};
 use andiron_protocol::messages::{DescribeTopicPartitionsRequest, create_topics_request::CreatableTopic};
 
 use crate::node::{Fixture, name_of, text};
+use crate::produce_and_fetch::{count, fetch_request};
 
 fn folders(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder.join("log"))
@@ -52,6 +55,43 @@ fn a_deleted_topic_is_gone_at_once_and_its_files_after_their_delay() {
     f.node.keep_house(f.now + 200);
     assert_eq!(folders(f.folder.path()), [""; 0]);
     assert_ne!(f.metadata(&["orders"]).topics[0].topic_id, id, "a new topic of the old name");
+}
+
+/// A log start or a recovery point of the topic before would have the new one begin behind what it was sent.
+#[test]
+fn a_topic_of_an_old_name_begins_at_0_whatever_crashes_between() {
+    let checkpoints =
+        ["recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint"];
+    for crash_before_it_is_made_anew in [false, true] {
+        let mut f = Fixture::with(&[("log.flush.start.offset.checkpoint.interval.ms", "700")]);
+        let path = |f: &Fixture, name: &str| f.folder.path().join("log").join(name);
+        f.metadata(&["orders"]);
+        for _ in 0..3 {
+            append_200_bytes(&f);
+        }
+        let partition = DeleteRecordsPartition::default().with_offset(2);
+        let topic = DeleteRecordsTopic::default().with_name(name_of("orders")).with_partitions(vec![partition]);
+        f.ask(2, &DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(1_000));
+        f.now += 60_000;
+        f.node.keep_house(f.now);
+        let old = checkpoints.map(|name| std::fs::read_to_string(path(&f, name)).unwrap());
+        assert_eq!(old, ["0\n1\norders 0 3\n", "0\n1\norders 0 2\n", "0\n1\norders 0 3\n"]);
+        f.ask(4, &DeleteTopicsRequest::default().with_topic_names(vec![name_of("orders")]));
+        assert_eq!(checkpoints.map(|name| std::fs::read_to_string(path(&f, name)).unwrap()), ["0\n0\n"; 3]);
+        if crash_before_it_is_made_anew {
+            // The power went before they were written.
+            for (name, old) in checkpoints.iter().zip(&old) {
+                std::fs::write(path(&f, name), old).unwrap();
+            }
+            f.crash(&[]);
+        }
+        f.metadata(&["orders"]);
+        assert_eq!(append_200_bytes(&f), 0);
+        f.crash(&[]);
+        let answer = f.ask(11, &fetch_request(0, 0, (0, -1)));
+        let partition = &answer.responses[0].partitions[0];
+        assert_eq!((count(&answer), partition.log_start_offset, partition.high_watermark), (1, 0, 1));
+    }
 }
 
 #[test]

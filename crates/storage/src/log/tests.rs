@@ -245,6 +245,46 @@ fn duplicates_are_answered_and_gaps_refused_also_after_a_restart() {
     check(&mut log);
 }
 
+/// A snapshot has the last batch of each producer only, as Apache Kafka's; a producer may have five under way.
+#[test]
+fn five_batches_under_way_are_duplicates_across_rolls_and_stops() {
+    let idempotent = |number: i32| {
+        let base_sequence = number * 10;
+        let options = BatchOptions { producer_id: 9, producer_epoch: 0, base_sequence, ..BatchOptions::default() };
+        batch_of(options, i64::from(base_sequence), 10)
+    };
+    for (what, rolls_before, clean) in [
+        ("a roll between them", &[4][..], false),
+        ("two", &[3, 5], false),
+        ("a clean stop", &[], true),
+        ("all", &[2, 4, 6], true),
+    ] {
+        let place = Place::new();
+        let (mut log, _) = place.open(small(), true, 0);
+        for number in 0..7 {
+            if rolls_before.contains(&number) {
+                log.roll(NOW).unwrap();
+            }
+            append(&mut log, &idempotent(number));
+        }
+        if clean {
+            log.close_clean().unwrap();
+        } else {
+            sync(&mut log);
+        }
+        drop(log);
+        let (mut log, _) = place.open(small(), clean, 70);
+        for number in 2..7 {
+            let again = log.append_as_leader(&idempotent(number), 3, AppendOrigin::Client, NOW);
+            let again = again.unwrap_or_else(|error| panic!("{what}: batch {number}: {error}"));
+            assert!(again.duplicate && again.base_offset == i64::from(number) * 10, "{what}: {again:?}");
+        }
+        let forgotten = log.append_as_leader(&idempotent(1), 3, AppendOrigin::Client, NOW);
+        assert!(matches!(forgotten, Err(AppendError::OutOfOrderSequence(_))), "{what}: {forgotten:?}");
+        assert_eq!(append(&mut log, &idempotent(7)), 70);
+    }
+}
+
 /// As kafkajs writes what is not idempotent: no producer, and yet epoch 0 and sequence 0.
 #[test]
 fn a_sequence_number_without_a_producer_means_nothing() {
