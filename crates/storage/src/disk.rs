@@ -108,11 +108,6 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug {
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize>;
     /// Writes all parts one after the other at `at`.
     fn write_at(&self, parts: &[IoSlice<'_>], at: u64) -> io::Result<()>;
-    /// Sets room aside for the bytes between two positions beyond the file's end, whose length stays as it is, until
-    /// [`DiskFile::set_len`] gives it back. A disk that cannot does nothing.
-    fn reserve(&self, _from: u64, _to: u64) -> io::Result<()> {
-        Ok(())
-    }
     /// Makes what was written durable (fdatasync).
     fn sync_data(&self) -> io::Result<()>;
     /// Length in bytes.

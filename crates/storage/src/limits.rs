@@ -5,11 +5,6 @@
 pub const OPEN_FILES_MAX: usize = 4_000;
 /// Index entries kept in memory before they are written to the index file of the active segment.
 pub const INDEX_TAIL_ENTRIES_MAX: usize = 256;
-/// From this size on the disk is asked to set room aside for what a segment will hold: as much again as it has, up to
-/// [`RESERVE_BYTES_MAX`]. Small logs, of which there may be many, take no more than they need.
-pub const RESERVE_FROM_BYTES: u32 = 1 << 20;
-/// Room that is set aside at a time, at most.
-pub const RESERVE_BYTES_MAX: u32 = 32 << 20;
 /// Bytes read at once when batches are walked on disk (recovery, lookups by timestamp, rebuilding producer state).
 pub const SCAN_BUFFER_BYTES: usize = 256 << 10;
 /// A batch on disk that claims more than this is corrupt: nothing appended can be larger than a segment.

@@ -10,7 +10,6 @@ use andiron_protocol::batch::{BatchHeader, NO_TIMESTAMP};
 use crate::config::LogConfig;
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::index::{Entry, Index, OffsetEntry, TimeEntry};
-use crate::limits::{RESERVE_BYTES_MAX, RESERVE_FROM_BYTES};
 use crate::scan::find_header;
 
 /// The files a segment may consist of.
@@ -72,8 +71,6 @@ pub(crate) struct Segment {
     created: i64,
     /// `segment.jitter.ms`, drawn for this segment: it is rolled so much earlier.
     jitter_ms: i64,
-    /// Up to which byte the disk has set room aside for the log file; no more than the file itself where it is not known.
-    reserved: u32,
     /// Bytes of the log file that are durable.
     pub synced: u32,
     /// The names of its files are durable.
@@ -124,11 +121,9 @@ impl Segment {
     fn begin(&mut self, config: &LogConfig) -> io::Result<()> {
         self.log = OnceLock::from(self.disk.open(&self.path("log"), OpenMode::Truncate)?);
         self.synced = 0;
-        self.reserved = 0;
         self.names_synced = false;
         self.new_indexes(config)
     }
-
     /// A segment found on disk.
     pub fn existing(disk: Arc<dyn Disk>, dir: &Path, base: i64, size: u32, now: i64) -> Segment {
         Segment {
@@ -145,7 +140,6 @@ impl Segment {
             first_timestamp: None,
             created: now,
             jitter_ms: 0,
-            reserved: size,
             synced: size,
             names_synced: true,
             indexes_synced: true,
@@ -242,14 +236,7 @@ impl Segment {
     }
 
     /// Writes bytes behind the segment's end. [`Segment::note`] must follow for each batch in them.
-    pub fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        let bytes: usize = parts.iter().map(|part| part.len()).sum();
-        let end = self.size.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
-        if end > self.reserved && self.size >= RESERVE_FROM_BYTES {
-            // A file that grows into room set aside costs its fdatasync no search for room.
-            self.reserved = end.saturating_add(self.size.min(RESERVE_BYTES_MAX));
-            self.log()?.reserve(u64::from(self.size), u64::from(self.reserved))?;
-        }
+    pub fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
         self.log()?.write_at(parts, u64::from(self.size))
     }
 
@@ -359,18 +346,13 @@ impl Segment {
         Ok(())
     }
 
-    /// Nothing more will be appended: the last timestamp is noted, the index files are cut to their entries, and room that was
-    /// set aside for more is given back.
+    /// Nothing more will be appended: the last timestamp is noted, the index files are cut to their entries.
     pub fn deactivate(&mut self) -> io::Result<()> {
         self.best()?;
         self.index()?;
         self.time()?;
         if self.size > 0 {
             self.push_time()?;
-        }
-        if self.reserved > self.size {
-            self.log()?.set_len(u64::from(self.size))?;
-            self.reserved = self.size;
         }
         if let (Some(index), Some(time)) = (self.index.get_mut(), self.time.get_mut()) {
             index.trim()?;
@@ -439,7 +421,6 @@ impl Segment {
         let cut = self.size - position;
         self.log()?.set_len(u64::from(position))?;
         self.size = position;
-        self.reserved = position;
         self.synced = self.synced.min(position);
         let target = offset - self.base;
         self.index()?;

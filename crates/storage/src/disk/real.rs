@@ -152,14 +152,6 @@ impl DiskFile for PooledFile {
         Ok(())
     }
 
-    fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
-        // No room, or a file system that cannot: the write itself will tell.
-        #[cfg(target_os = "linux")]
-        let _ =
-            rustix::fs::fallocate(&*self.file()?, rustix::fs::FallocateFlags::KEEP_SIZE, from, to.saturating_sub(from));
-        Ok(())
-    }
-
     fn sync_data(&self) -> io::Result<()> {
         self.file()?.sync_data()
     }

@@ -184,7 +184,7 @@ impl Log {
     }
 
     fn write(&mut self, checked: &[Checked<'_>]) -> Result<(), LogError> {
-        let active = self.active_mut();
+        let active = &self.segments[self.segments.len() - 1];
         let written = match checked {
             [one] => active.write(&[IoSlice::new(&one.header.to_bytes()), IoSlice::new(one.body())]),
             many => {

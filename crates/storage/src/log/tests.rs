@@ -733,29 +733,3 @@ proptest! {
         log.max_timestamp().unwrap();
     }
 }
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_large_segment_grows_into_room_set_aside_which_a_roll_gives_back() {
-    use std::os::unix::fs::MetadataExt as _;
-
-    let place = Place::new();
-    let (mut log, _) = place.open(LogConfig { segment_bytes: 64 << 20, ..small() }, false, 0);
-    let mut large = BatchBuilder::new(BatchOptions::default());
-    large.append(NOW, None, Some(&vec![7; 400_000]));
-    let large = large.build().unwrap();
-    let room = || {
-        let file = std::fs::metadata(place.file("00000000000000000000.log")).unwrap();
-        (file.len(), file.blocks() * 512)
-    };
-    while log.log_end_offset() < 10 {
-        append(&mut log, &large);
-    }
-    sync(&mut log);
-    let (length, taken) = room();
-    assert!(taken > length + length / 10, "{taken} bytes of the disk are taken by {length}");
-    log.roll(NOW).unwrap();
-    let (same, taken) = room();
-    assert_eq!(same, length);
-    assert!(taken < length + 64_000, "{taken} bytes of the disk are taken by {length}");
-}
