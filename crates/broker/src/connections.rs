@@ -103,17 +103,13 @@ impl Connections {
             }
         }
         let max = max_of_address(settings, ip);
-        let of_address = counted.of_address.entry(ip).or_default();
-        if *of_address >= max {
+        if counted.of_address.get(&ip).copied().unwrap_or(0) >= max {
             let reason = format!(
                 "Rejected connection from /{ip}, address already has the configured maximum of {max} connections."
             );
-            if *of_address == 0 {
-                counted.of_address.remove(&ip);
-            }
             return Admission::Refused { after_ms: 0, reason };
         }
-        *of_address += 1;
+        *counted.of_address.entry(ip).or_default() += 1;
         *counted.of_listener.entry(listener.to_owned()).or_default() += 1;
         counted.total += 1;
         Admission::Admitted
