@@ -69,7 +69,13 @@ impl Offsets {
                 key.partition,
                 Committed::from_value(record_offset, value),
             ),
-            None => self.take(&key.group, &key.topic, key.partition),
+            None => {
+                self.take(&key.group, &key.topic, key.partition);
+                // What open transactions have written before goes with it.
+                let place = (key.group.as_str().into(), key.topic.as_str().into(), key.partition);
+                self.open.values_mut().for_each(|offsets| _ = offsets.remove(&place));
+                self.open.retain(|_, offsets| !offsets.is_empty());
+            }
         }
     }
 
@@ -125,23 +131,29 @@ impl Offsets {
         self.open.values().any(|offsets| offsets.keys().any(|(owner, ..)| &**owner == group))
     }
 
-    fn is_open(&self, group: &str, topic: &str, partition: i32) -> bool {
+    /// Whether a transaction that has not ended has an offset of the partition.
+    pub fn is_open(&self, group: &str, topic: &str, partition: i32) -> bool {
         let here = |(owner, of, at): &Place| *at == partition && &**owner == group && &**of == topic;
         self.open.values().any(|offsets| offsets.keys().any(here))
     }
 
-    /// Removes what the partition has, in every group.
+    /// Removes what the partition has, in every group and in open transactions.
     pub fn tombstones_of_partition(&self, topic: &str, partition: i32, records: &mut Vec<Record>) {
-        for (group, topics) in &self.groups {
-            if topics.get(topic).is_some_and(|partitions| partitions.contains_key(&partition)) {
-                records.push(Record::offset_tombstone(group, topic, partition));
-            }
-        }
+        let committed = self.groups.iter().filter(|(_, topics)| {
+            topics.get(topic).is_some_and(|partitions| partitions.contains_key(&partition))
+        });
+        let open = self.open.values().flat_map(BTreeMap::keys);
+        let open = open.filter(|(_, of, at)| *at == partition && &**of == topic);
+        let groups: BTreeSet<_> = committed.map(|(group, _)| group).chain(open.map(|(group, ..)| group)).collect();
+        records.extend(groups.into_iter().map(|group| Record::offset_tombstone(group, topic, partition)));
     }
 
-    /// Removes all that a group has.
+    /// Removes all that a group has, also in open transactions.
     pub fn tombstones_of_group(&self, group: &str, records: &mut Vec<Record>) {
-        records.extend(self.of_group(group).map(|(topic, at, _)| Record::offset_tombstone(group, topic, at)));
+        let open = self.open.values().flat_map(BTreeMap::keys).filter(|(owner, ..)| &**owner == group);
+        let open = open.map(|(_, topic, at)| (topic, *at));
+        let places: BTreeSet<_> = self.of_group(group).map(|(topic, at, _)| (topic, at)).chain(open).collect();
+        records.extend(places.into_iter().map(|(topic, at)| Record::offset_tombstone(group, topic, at)));
     }
 
     /// The answer to OffsetFetch: the partitions asked for, or all that have an offset.

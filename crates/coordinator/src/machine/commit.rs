@@ -148,7 +148,8 @@ impl GroupCoordinator {
                     let mut partitions = Vec::with_capacity(topic.partitions.len());
                     for partition in &topic.partitions {
                         let at = partition.partition_index;
-                        let exists = self.offsets.get(group, &topic.name, at).is_some();
+                        let exists = self.offsets.get(group, &topic.name, at).is_some()
+                            || self.offsets.is_open(group, &topic.name, at);
                         if !subscribed && exists && seen.insert((&*topic.name, at)) {
                             out.records.push(Record::offset_tombstone(group, &topic.name, at));
                         }
@@ -200,7 +201,11 @@ impl GroupCoordinator {
             }
             let mut kept = self.offsets.has_open(id);
             for (topic, partition, offset) in self.offsets.of_group(id) {
-                if out.records.len() < EXPIRED_OFFSETS_PER_CALL_MAX && self.has_expired(id, topic, offset, now) {
+                if out.records.len() < EXPIRED_OFFSETS_PER_CALL_MAX
+                    && self.has_expired(id, topic, offset, now)
+                    // What a transaction is about to replace stays so long.
+                    && !self.offsets.is_open(id, topic, partition)
+                {
                     out.records.push(Record::offset_tombstone(id, topic, partition));
                 } else {
                     kept = true;
