@@ -1,4 +1,8 @@
 //! libFuzzer's door to the target `batches`.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
+#[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| andiron_fuzz::batches::batches(data));
+
+#[cfg(not(fuzzing))]
+fn main() {}

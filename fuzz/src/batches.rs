@@ -8,10 +8,10 @@ use andiron_protocol::batch::{
     Batch, BatchError, BatchHeader, Batches, HEADER_BYTES, NO_TIMESTAMP, TimestampType, patch_crc, walk_records,
 };
 use andiron_protocol::compression::{Codec, DECOMPRESSED_BATCH_BYTES_MAX, ZSTD_WINDOW_LOG_MAX};
+use andiron_simulator::SimDisk;
 use andiron_storage::{AppendOrigin, CompressionType, Log, LogConfig, OpenLog, TopicPartition};
 
 use crate::memory::{Allowance, within};
-use crate::sim_disk::SimDisk;
 
 /// What refusals say, and the small things beside the records.
 const SAID_BYTES: usize = 4 << 10;

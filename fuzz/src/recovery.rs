@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use andiron_protocol::batch::{Batch, BatchBuilder, BatchOptions, Batches, walk_records};
 use andiron_protocol::crc::crc32c;
+use andiron_simulator::{Loss, SimDisk};
 use andiron_storage::{
     AppendOrigin, Disk, Log, LogConfig, LogDir, LogError, OpenLog, OpenMode, Recovered, TopicPartition,
 };
 use uuid::Uuid;
 
 use crate::memory::{Allowance, within};
-use crate::sim_disk::{Loss, SimDisk};
 
 const ROOT: &str = "/log";
 /// The one that the corpus has in `partition.metadata`.

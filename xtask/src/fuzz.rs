@@ -14,7 +14,14 @@ use clap::Args;
 const TOOLCHAIN: &str = "nightly";
 const CARGO_FUZZ: &str = "0.13.2";
 /// (target, bytes of its largest input).
-const TARGETS: [(&str, usize); 3] = [("frame", 4_096), ("batches", 8_192), ("recovery", 16_384)];
+const TARGETS: [(&str, usize); 6] = [
+    ("frame", 4_096),
+    ("batches", 8_192),
+    ("recovery", 16_384),
+    ("groups", 1_024),
+    ("transactions", 1_024),
+    ("compaction", 1_024),
+];
 /// What one input may take; walking half a gigabyte of records, the most that a batch may unfold to, takes some.
 const INPUT_SECONDS_MAX: u32 = 25;
 const RESIDENT_MB_MAX: u32 = 3_072;
@@ -51,7 +58,7 @@ pub fn run(what: &Fuzz) -> anyhow::Result<()> {
     let mut wrong = Vec::new();
     for (target, largest) in chosen {
         let outcome = fuzz(&programs.join(target), target, largest, what)?;
-        println!("{target:<9} {}", outcome.line(what.planted));
+        println!("{target:<12} {}", outcome.line(what.planted));
         if outcome.finding.is_some() != what.planted {
             outcome.last_lines.iter().for_each(|line| println!("    {line}"));
             wrong.push(target);

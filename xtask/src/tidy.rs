@@ -30,11 +30,9 @@ pub fn run() -> anyhow::Result<()> {
                 .collect(),
         })
         .collect();
-    // The fuzz targets are a package of their own, which a nightly compiler builds.
-    let fuzz = read(&root.join("fuzz/Cargo.toml"))?;
-    let mut licensed: Vec<licences::Licensed> = [&metadata, &fuzz]
-        .into_iter()
-        .flat_map(|m| &m.packages)
+    let mut licensed: Vec<licences::Licensed> = metadata
+        .packages
+        .iter()
         .map(|p| licences::Licensed { name: format!("{} {}", p.name, p.version), licence: p.license.clone() })
         .collect();
     licensed.sort_by(|a, b| a.name.cmp(&b.name));

@@ -18,3 +18,7 @@ pub const PATTERN_REST_MS: i64 = 10_000;
 
 /// What the compiled form of one pattern may take.
 pub const PATTERN_PROGRAM_BYTES_MAX: usize = 1 << 20;
+
+/// How long at least a rebalance waits anew of which only static members are left that do not come. Their rebalance timeout may be
+/// 0, and the deadline would be due at once, again and again.
+pub const REBALANCE_REST_MS: i64 = 1_000;

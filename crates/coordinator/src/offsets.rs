@@ -139,9 +139,10 @@ impl Offsets {
 
     /// Removes what the partition has, in every group and in open transactions.
     pub fn tombstones_of_partition(&self, topic: &str, partition: i32, records: &mut Vec<Record>) {
-        let committed = self.groups.iter().filter(|(_, topics)| {
-            topics.get(topic).is_some_and(|partitions| partitions.contains_key(&partition))
-        });
+        let committed = self
+            .groups
+            .iter()
+            .filter(|(_, topics)| topics.get(topic).is_some_and(|partitions| partitions.contains_key(&partition)));
         let open = self.open.values().flat_map(BTreeMap::keys);
         let open = open.filter(|(_, of, at)| *at == partition && &**of == topic);
         let groups: BTreeSet<_> = committed.map(|(group, _)| group).chain(open.map(|(group, ..)| group)).collect();

@@ -12,7 +12,7 @@ use andiron_storage::{
 };
 use uuid::Uuid;
 
-use crate::storage_crash::{Phases, Stop};
+use crate::stop::{Phases, Stop};
 
 pub(crate) const ROOT: &str = "/log";
 pub(crate) const EPOCH: i32 = 4;
@@ -51,6 +51,9 @@ pub(crate) fn partition() -> TopicPartition {
 pub(crate) struct Written {
     pub(crate) key: String,
     pub(crate) value: Option<String>,
+    /// When, and the time that the record itself says.
+    pub(crate) at: i64,
+    pub(crate) timestamp: i64,
     /// The transaction it is in, by number.
     pub(crate) transaction: Option<usize>,
 }
@@ -128,6 +131,10 @@ pub(crate) struct Told {
     pub(crate) durable: i64,
     pub(crate) start: i64,
     pub(crate) serial: usize,
+    /// By how much the clock of those who append is wrong.
+    pub(crate) skew: i64,
+    /// A mistake made on purpose: what no transaction has decided yet counts as stable when the log is cleaned.
+    pub(crate) believes: bool,
     /// What may be removed from the disk.
     pub(crate) deleted: Vec<DeletedFiles>,
     pub(crate) phases: Phases,
@@ -141,12 +148,21 @@ pub(crate) struct Story {
 }
 
 pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &SimClock, policy: Policy, from_scratch: bool) -> Result<Story, Stop> {
+    open_with(disk, clock, config(policy), from_scratch)
+}
+
+pub(crate) fn open_with(
+    disk: &Arc<dyn Disk>,
+    clock: &SimClock,
+    config: LogConfig,
+    from_scratch: bool,
+) -> Result<Story, Stop> {
     let dir = LogDir::open(disk.clone(), Path::new(ROOT))?;
     let point = |offsets: BTreeMap<TopicPartition, i64>| offsets.get(&partition()).copied().unwrap_or(0);
     let (recovery_point, log_start_offset) = (point(dir.recovery_points()?), point(dir.log_start_offsets()?));
     let open = OpenLog {
         dir: dir.partition_dir(&partition()),
-        config: config(policy),
+        config,
         topic_id: Some(Uuid::from_u128(5)),
         log_start_offset,
         recovery_point: if from_scratch { 0 } else { recovery_point },
@@ -181,8 +197,10 @@ impl Story {
                 Some(key) => (key.to_owned(), None),
                 None => ((*key).to_owned(), Some(format!("{}-{}", told.serial, "v".repeat(30)))),
             };
-            builder.append(self.clock.now(), Some(key.as_bytes()), value.as_deref().map(str::as_bytes));
-            told.model.records.insert(offset, Written { key, value, transaction: txn });
+            let at = self.clock.now();
+            let timestamp = at + told.skew;
+            builder.append(timestamp, Some(key.as_bytes()), value.as_deref().map(str::as_bytes));
+            told.model.records.insert(offset, Written { key, value, at, timestamp, transaction: txn });
             told.serial += 1;
         }
         if let Some(number) = txn
@@ -238,13 +256,18 @@ impl Story {
     /// Cleans as far as a map of so many bytes reaches; gives the offset up to which the log is clean.
     pub(crate) fn clean(&mut self, told: &mut Told, map_bytes: usize) -> Result<i64, Stop> {
         let settings = CleanerSettings { map_bytes, load_factor: 0.9, buffer_bytes: 300, secret: 3 };
+        self.clean_by(told, &settings)
+    }
+
+    pub(crate) fn clean_by(&mut self, told: &mut Told, settings: &CleanerSettings) -> Result<i64, Stop> {
         let now = self.clock.now();
         let cleaned = self.dir.cleaner_offsets()?.get(&partition()).copied();
-        let stable = self.log.last_stable_offset(self.log.synced_offset());
+        let synced = self.log.synced_offset();
+        let stable = if told.believes { synced } else { self.log.last_stable_offset(synced) };
         let cleanable = self.log.cleanable(cleaned, stable, now)?;
         told.phases.begin("clean");
         let mut job = self.log.begin_clean(&cleanable, now)?;
-        job.build_map(&settings, &mut |_| true)?;
+        job.build_map(settings, &mut |_| true)?;
         while let Some(group) = job.clean_next(&mut |_| true)? {
             told.phases.begin("swap");
             told.deleted.push(self.log.swap_in(group, now)?);

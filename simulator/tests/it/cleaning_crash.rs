@@ -10,7 +10,7 @@ use andiron_simulator::{Loss, Operation, SimClock, SimDisk};
 use andiron_storage::Disk;
 
 use crate::cleaning::{MAP_BYTES, Policy, RETENTION, ROOT, Told, compare, compare_producers, open, partition};
-use crate::storage_crash::{Phases, Stop, summary};
+use crate::stop::{Phases, Stop, summary};
 
 /// The story that is cut off at every operation.
 fn story(disk: &Arc<dyn Disk>, clock: &SimClock, policy: Policy, told: &mut Told) -> Result<(), Stop> {

@@ -10,7 +10,7 @@ use andiron_simulator::{Loss, Operation, SimDisk};
 use andiron_storage::{AppendOrigin, Disk, Log, LogConfig, LogDir, OpenLog, TopicPartition};
 use uuid::Uuid;
 
-use crate::storage_crash::{Phases, Stop, summary};
+use crate::stop::{Phases, Stop, summary};
 
 const ROOT: &str = "/log";
 const OLD: Uuid = Uuid::from_u128(1);

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use andiron_protocol::batch::{BatchBuilder, BatchOptions, Batches, ControlType, EndTxnMarker, control_key};
 use andiron_protocol::compression::Codec;
-use andiron_simulator::{Loss, Operation, SimClock, SimDisk, Tally};
+use andiron_simulator::{Loss, Operation, SimClock, SimDisk};
 use andiron_storage::{
     AppendError, AppendOrigin, DeletedFiles, Disk, Log, LogConfig, LogDir, LogDirError, OpenLog, OpenMode, Recovered,
     TopicPartition, remove_deleted,
 };
 use uuid::Uuid;
+
+use crate::stop::{Phases, Stop, summary};
 
 const ROOT: &str = "/log";
 
@@ -32,18 +34,6 @@ fn partition() -> TopicPartition {
     TopicPartition::new("t", 0)
 }
 
-/// What ended a story early.
-#[derive(Debug)]
-pub(crate) struct Stop {
-    error: Box<dyn std::error::Error>,
-}
-
-impl<E: std::error::Error + 'static> From<E> for Stop {
-    fn from(error: E) -> Self {
-        Stop { error: Box::new(error) }
-    }
-}
-
 /// What the story did so far, as its client knows it.
 #[derive(Default)]
 struct Told {
@@ -60,43 +50,6 @@ struct Told {
     serial: u64,
     sequences: BTreeMap<i64, i32>,
     phases: Phases,
-}
-
-/// Tells the disk what the story is at, so that its operations can be counted by that.
-#[derive(Default)]
-pub(crate) struct Phases(Option<SimDisk>);
-
-impl Phases {
-    pub(crate) fn of(disk: &SimDisk) -> Phases {
-        Phases(Some(disk.clone()))
-    }
-
-    pub(crate) fn begin(&self, name: &'static str) {
-        if let Some(disk) = &self.0 {
-            disk.begin_phase(name);
-        }
-    }
-}
-
-/// One line: at how many operations of each phase a crash was tried, and of which kinds they are. Every kind of `wanted` must be
-/// among them, and every phase must have some.
-pub(crate) fn summary(what: &str, tally: &Tally, crashes_each: u64, wanted: &[Operation]) {
-    let mut kinds: BTreeMap<Operation, u64> = BTreeMap::new();
-    for (operation, count) in tally.iter().flat_map(|(_, phase)| phase) {
-        *kinds.entry(*operation).or_default() += count;
-    }
-    let phases: Vec<String> =
-        tally.iter().map(|(name, phase)| format!("{name} {}", phase.values().sum::<u64>())).collect();
-    let of_kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{kind:?} {count}")).collect();
-    let points: u64 = kinds.values().sum();
-    let crashes = points * crashes_each;
-    println!("{what}: {points} crash points, {crashes} crashes; {}; {}", phases.join(", "), of_kinds.join(", "));
-    for operation in wanted {
-        assert!(kinds.contains_key(operation), "{what}: no {operation:?} is reached");
-    }
-    for (name, phase) in tally {
-        assert!(!phase.is_empty(), "{what}: {name} changes nothing");
-    }
 }
 
 struct Story {

@@ -9,7 +9,7 @@ pub struct Member {
 }
 
 /// (room, the rooms it may use directly; what those may use follows).
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("protocol", &[]),
     ("storage", &["protocol"]),
     ("replication", &["protocol"]),
@@ -24,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("server", &["broker", "engine", "client"]),
     ("cli", &["server", "client", "storage"]),
     ("simulator", &["broker", "client", "plan", "streaming"]),
+    ("fuzz", &["simulator"]),
     ("xtask", &[]),
 ];
 

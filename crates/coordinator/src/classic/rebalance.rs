@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Group, InitialDelay, Member, State, Step, Waiting, join_error, sync_error};
 use crate::error::{JoinError, MemberError, SyncError};
+use crate::limits::REBALANCE_REST_MS;
 use crate::timers::Timer;
 
 impl Group {
@@ -80,7 +81,8 @@ impl Group {
         }
         if !self.members.is_empty() && !self.elect_leader() {
             // Static members only, and none of them here: their sessions decide.
-            self.wait_for_members(step);
+            let at = step.now.saturating_add(self.rebalance_timeout_ms().max(REBALANCE_REST_MS));
+            step.timers.set(Timer::Join(self.id.clone()), at);
             return;
         }
         self.generation = self.generation.wrapping_add(1);

@@ -115,7 +115,7 @@ fn a_partition_of_apache_kafka_loads_with_its_groups_and_offsets() {
             }
         }
         machine.loaded(0);
-        told.push_str(&format!("partition {partition}\n{}", crate::replay::state_of(&mut machine)));
+        told.push_str(&format!("partition {partition}\n{}", crate::state::state_of(&mut machine)));
         assert_eq!(machine.foreign_records(), 0);
     }
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/captured/kafka-4.3.1.loaded.txt");

@@ -28,6 +28,23 @@ use uuid::Uuid;
 
 use crate::consumer_words;
 
+/// What came of a request.
+pub enum Heard {
+    Answered(Response),
+    /// Its records could not be written.
+    Failed,
+    /// Nobody knows what becomes of its records.
+    Lost,
+}
+
+/// A request that was asked when the log was so long.
+pub struct Asked {
+    who: String,
+    version: i16,
+    pub request: Request,
+    pub log_end: usize,
+}
+
 /// A coordinator, its log, and who waits for what.
 pub struct Stage {
     pub harness: Harness<GroupCoordinator>,
@@ -35,11 +52,14 @@ pub struct Stage {
     pub now: i64,
     config: GroupConfig,
     pub image: Image,
-    /// Who asked, at which version.
-    tickets: BTreeMap<u64, (String, i16)>,
+    tickets: BTreeMap<u64, Asked>,
+    /// What was answered, in this order; for whoever wants more than words.
+    pub heard: Vec<(Asked, Heard)>,
     ids: u128,
     held: bool,
     next_append: Option<ErrorCode>,
+    /// A mistake made on purpose: an append that fails counts as done.
+    pub believes: bool,
     told: Vec<String>,
 }
 
@@ -85,14 +105,16 @@ fn full(short: &str) -> String {
 
 /// The opposite, wherever such ids stand in a line.
 fn shorten(line: &str) -> String {
-    let mut line = line.to_owned();
-    if !line.contains("-00000000-0000-") {
-        return line;
+    const BEFORE: &str = "-00000000-0000-0000-0000-";
+    let mut parts = line.split(BEFORE);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_at_checked(12).map(|(digits, rest)| (u64::from_str_radix(digits, 16), rest)) {
+            Some((Ok(number), rest)) => out.push_str(&format!("#{number}{rest}")),
+            _ => out.extend([BEFORE, part]),
+        }
     }
-    for number in 1..100u128 {
-        line = line.replace(&format!("-{}", Uuid::from_u128(number)), &format!("#{number}"));
-    }
-    line
+    out
 }
 
 /// `t/0` taken apart.
@@ -120,9 +142,11 @@ impl Stage {
             config,
             image: Image::new(""),
             tickets: BTreeMap::new(),
+            heard: Vec::new(),
             ids: 0,
             held: false,
             next_append: None,
+            believes: false,
             told: Vec::new(),
         };
         stage.load();
@@ -159,11 +183,13 @@ impl Stage {
             &mut dyn FnMut(&[Record]) -> Result<i64, ErrorCode>,
         ) -> Option<Outcome<Response>>,
     ) -> bool {
-        let (log, failure) = (&mut self.log, self.next_append.take());
+        let (log, failure, believes) = (&mut self.log, self.next_append.take(), self.believes);
         let base = log.len();
         let outcome = act(&mut self.harness, &mut |records| {
-            if let Some(error) = failure {
-                return Err(error);
+            match failure {
+                Some(_) if believes => return Ok(log.len() as i64),
+                Some(error) => return Err(error),
+                None => {}
             }
             let base = log.len() as i64;
             log.extend_from_slice(records);
@@ -175,8 +201,9 @@ impl Stage {
         for (error, ticket) in
             outcome.failed.iter().flat_map(|(error, tickets)| tickets.iter().map(move |t| (error, t)))
         {
-            let (who, _) = self.tickets.remove(&ticket.0).unwrap();
-            self.told.push(format!("{who} failed {}", error.name()));
+            let asked = self.tickets.remove(&ticket.0).unwrap();
+            self.told.push(format!("{} failed {}", asked.who, error.name()));
+            self.heard.push((asked, Heard::Failed));
         }
         self.tell(outcome.replies);
         if !self.held {
@@ -192,15 +219,20 @@ impl Stage {
 
     fn tell(&mut self, replies: Vec<Reply>) {
         for (ticket, response) in replies {
-            let (who, version) = self.tickets.remove(&ticket.0).expect("one answer to a request");
-            assert_fits(&response, version);
-            self.told.extend(answer(&response).iter().map(|line| shorten(&format!("{who} {line}"))));
+            let asked = self.tickets.remove(&ticket.0).expect("one answer to a request");
+            assert_fits(&response, asked.version);
+            self.told.extend(answer(&response).iter().map(|line| shorten(&format!("{} {line}", asked.who))));
+            self.heard.push((asked, Heard::Answered(response)));
         }
     }
 
     /// Lets time pass, deadline by deadline.
     fn pass(&mut self, until: i64) {
+        let mut at_once = 0;
         while let Some(at) = self.harness.next_deadline().filter(|at| *at <= until) {
+            // What is due brings time forward, or it would be due for ever.
+            at_once = if at <= self.now { at_once + 1 } else { 0 };
+            assert!(at_once < 100, "what is due at {at} comes again and again");
             self.now = self.now.max(at);
             let now = self.now;
             let before = self.told.len();
@@ -227,8 +259,9 @@ impl Stage {
                     std::mem::replace(&mut self.harness, Harness::new(GroupCoordinator::new(self.config.clone()), 0))
                         .resign();
                 for ticket in tickets {
-                    let (who, _) = self.tickets.remove(&ticket.0).unwrap();
-                    self.told.push(format!("{who} lost"));
+                    let asked = self.tickets.remove(&ticket.0).unwrap();
+                    self.told.push(format!("{} lost", asked.who));
+                    self.heard.push((asked, Heard::Lost));
                 }
                 let replies = machine.unload();
                 self.tell(replies);
@@ -335,7 +368,9 @@ impl Stage {
             self.ids += 1;
         }
         let ticket = Ticket(ticket.0 + self.tickets.keys().last().map_or(0, |last| last % 1_000_000 + 1));
-        self.tickets.insert(ticket.0, (who.to_owned(), api_version));
+        let asked =
+            Asked { who: who.to_owned(), version: api_version, request: request.clone(), log_end: self.log.len() };
+        self.tickets.insert(ticket.0, asked);
         let context = RequestContext {
             api_version,
             client_id: who.into(),

@@ -1,0 +1,100 @@
+//! The committed corpus, run again by an ordinary test; and the means by which its made inputs are written:
+//! `UPDATE=1 cargo test -p andiron-fuzz`.
+
+use std::path::PathBuf;
+
+/// Runs what lies in a target's folder of the corpus.
+fn replay(target: &str, run: fn(&[u8])) {
+    let folder = folder(target);
+    let mut count = 0;
+    for entry in std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let file = entry.map(|entry| entry.path()).unwrap_or_else(|error| panic!("{error}"));
+        let input = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        if let Err(panicked) = std::panic::catch_unwind(|| run(&input)) {
+            eprintln!("the input is {}", file.display());
+            std::panic::resume_unwind(panicked);
+        }
+        count += 1;
+    }
+    assert!(count > 10, "{count} inputs in {}", folder.display());
+}
+
+fn folder(target: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target)
+}
+
+#[test]
+fn frames() {
+    replay("frame", crate::frame::frame);
+}
+
+#[test]
+fn batches() {
+    replay("batches", crate::batches::batches);
+}
+
+#[test]
+fn recovery() {
+    replay("recovery", crate::recovery::recovery);
+}
+
+#[test]
+fn groups() {
+    made("groups", |input| crate::arbitrary::run(input, false));
+    replay("groups", crate::groups::groups);
+}
+
+#[test]
+fn transactions() {
+    made("transactions", |input| crate::arbitrary_transactions::run(input, false));
+    replay("transactions", crate::transactions::transactions);
+}
+
+#[test]
+fn compaction() {
+    made("compaction", |input| crate::arbitrary_cleaning::run(input, false));
+    replay("compaction", crate::compaction::compaction);
+}
+
+/// How many stories are told to find those that say something new, and how many bytes each is made of.
+const STORIES: u64 = 400;
+const STORY_BYTES: usize = 260;
+const KEPT_MAX: usize = 40;
+
+/// Writes, if it is asked for, the stories in which something is said that was not said in those before.
+fn made(target: &str, tell: fn(&[u8]) -> String) {
+    if std::env::var_os("UPDATE").is_none() {
+        return;
+    }
+    let folder = folder(target);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{error}"));
+    let mut known = std::collections::BTreeSet::new();
+    let mut kept = 0;
+    for seed in 0..STORIES {
+        let input = bytes(seed);
+        let before = known.len();
+        known.extend(tell(&input).lines().map(outline));
+        if known.len() > before && kept < KEPT_MAX {
+            std::fs::write(folder.join(format!("made-{seed:04}")), input).unwrap_or_else(|error| panic!("{error}"));
+            kept += 1;
+        }
+    }
+}
+
+/// A line without what differs from one to the next in any case.
+fn outline(line: &str) -> String {
+    let words = line.split(' ').map(|word| word.split_once(['=', '#', '/']).map_or(word, |(name, _)| name));
+    words.filter(|word| word.len() > 2).map(|word| word.trim_matches(|c: char| !c.is_alphabetic())).collect()
+}
+
+fn bytes(seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    std::iter::repeat_with(next).take(STORY_BYTES).collect()
+}
