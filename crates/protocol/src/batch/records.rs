@@ -72,13 +72,10 @@ impl<'a> Iterator for Headers<'a> {
     }
 }
 
-/// A length and so many bytes; a length of -1 is null.
+/// A length and so many bytes; a negative length is null.
 fn take<'a>(bytes: &'a [u8], at: &mut usize) -> Option<Option<&'a [u8]>> {
     let length = read_i32(bytes, at)?;
-    if length == -1 {
-        return Some(None);
-    }
-    let length = usize::try_from(length).ok()?;
+    let Ok(length) = usize::try_from(length) else { return Some(None) };
     let end = at.checked_add(length)?;
     let slice = bytes.get(*at..end)?;
     *at = end;

@@ -166,6 +166,77 @@ fn large_records_stream_through_the_window() {
     }
 }
 
+/// A batch of one record with these bytes behind its length, compressed as a client would.
+fn of_one(codec: Codec, length: i32, record: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    varint::write_i32(length, &mut body);
+    body.extend_from_slice(record);
+    let mut bytes = build(codec, &some_records(1));
+    bytes.truncate(HEADER_BYTES);
+    codec.compress(None, &body, &mut bytes).unwrap();
+    let size = (bytes.len() - LOG_OVERHEAD_BYTES) as i32;
+    bytes[8..12].copy_from_slice(&size.to_be_bytes());
+    patch_crc(&mut bytes);
+    bytes
+}
+
+/// What stands in a record: numbers, and bytes as they are.
+enum Part {
+    Number(i32),
+    Bytes(usize),
+}
+
+#[test]
+fn what_a_record_holds_fills_its_length() {
+    use Part::{Bytes, Number};
+    // Attributes, timestamp delta and offset delta stand in front.
+    let cases: [(&str, &[Part], i32, bool); 17] = [
+        ("nothing at all", &[Number(-1), Number(-1), Number(0)], 0, true),
+        ("a key and a value", &[Number(3), Bytes(3), Number(4), Bytes(4), Number(0)], 0, true),
+        ("any negative length is none", &[Number(-7), Number(-9), Number(0)], 0, true),
+        (
+            "headers, of one the value is none",
+            &[Number(-1), Number(-1), Number(2), Number(1), Bytes(1), Number(2), Bytes(2), Number(0), Number(-1)],
+            0,
+            true,
+        ),
+        ("a large value", &[Number(-1), Number(50_000), Bytes(50_000), Number(0)], 0, true),
+        ("a large header", &[Number(-1), Number(-1), Number(1), Number(40_000), Bytes(40_000), Number(-1)], 0, true),
+        ("a key beyond the end", &[Number(9), Number(-1), Number(0)], 0, false),
+        ("a value beyond the end", &[Number(-1), Number(9), Number(0)], 0, false),
+        ("a value of the greatest length", &[Number(-1), Number(i32::MAX), Number(0)], 0, false),
+        ("no value", &[Number(-1)], 0, false),
+        ("no number of headers", &[Number(-1), Number(-1)], 0, false),
+        ("fewer headers than none", &[Number(-1), Number(-1), Number(-1)], 0, false),
+        ("more headers than there are", &[Number(-1), Number(-1), Number(i32::MAX)], 0, false),
+        ("a header without a key", &[Number(-1), Number(-1), Number(1), Number(-1), Number(-1)], 0, false),
+        ("bytes behind the headers", &[Number(-1), Number(-1), Number(0), Bytes(1)], 0, false),
+        ("bytes behind a large value", &[Number(-1), Number(50_000), Bytes(50_000), Number(0), Bytes(1)], 0, false),
+        ("a length that is too short", &[Number(-1), Number(50_000), Bytes(50_000), Number(0)], -1, false),
+    ];
+    for (case, parts, lie, valid) in cases {
+        let mut record = vec![0, 0, 0];
+        for part in parts {
+            match part {
+                Number(number) => varint::write_i32(*number, &mut record),
+                Bytes(count) => record.resize(record.len() + count, 1),
+            }
+        }
+        for codec in Codec::ALL {
+            let bytes = of_one(codec, record.len() as i32 + lie, &record);
+            let batch = Batch::first(&bytes).unwrap();
+            batch.check_crc().unwrap();
+            let walked = walk_records(&batch);
+            assert_eq!(walked.is_ok(), valid, "{case}, {codec}: {walked:?}");
+            assert!(valid || matches!(walked, Err(BatchError::Records(_))), "{case}, {codec}: {walked:?}");
+            let mut scratch = Vec::new();
+            let records = batch.records(&mut scratch).unwrap().collect::<Result<Vec<_>, _>>();
+            let read = records.and_then(|records| records[0].headers.clone().collect::<Result<Vec<_>, _>>());
+            assert!(!valid || read.is_ok(), "{case}, {codec}: what is accepted can be read");
+        }
+    }
+}
+
 #[test]
 fn a_batch_cut_off_at_the_end_is_not_an_error() {
     let mut bytes = build(Codec::None, &some_records(3));
