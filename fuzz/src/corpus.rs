@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use andiron_protocol::api::{self, Offered};
 use andiron_protocol::frame::read;
 use andiron_protocol::guard;
+use andiron_simulator::bytes_of;
 use bytes::Bytes;
 
 /// Runs what lies in a target's folder of the corpus.
@@ -115,7 +116,7 @@ fn made(target: &str, tell: fn(&[u8]) -> String) {
     let mut known = BTreeSet::new();
     let mut kept = 0;
     for seed in 0..STORIES {
-        let input = bytes(seed);
+        let input = bytes_of(seed, STORY_BYTES);
         let before = known.len();
         known.extend(tell(&input).lines().map(outline));
         if known.len() > before && kept < KEPT_MAX {
@@ -129,15 +130,4 @@ fn made(target: &str, tell: fn(&[u8]) -> String) {
 fn outline(line: &str) -> String {
     let words = line.split(' ').map(|word| word.split_once(['=', '#', '/']).map_or(word, |(name, _)| name));
     words.filter(|word| word.len() > 2).map(|word| word.trim_matches(|c: char| !c.is_alphabetic())).collect()
-}
-
-fn bytes(seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    std::iter::repeat_with(next).take(STORY_BYTES).collect()
 }

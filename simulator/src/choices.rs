@@ -73,6 +73,18 @@ impl<'a> Choices<'a> {
     }
 }
 
+/// Bytes without a pattern, the same of the same seed: for a story when nobody offers one.
+pub fn bytes_of(seed: u64, count: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::Choices;

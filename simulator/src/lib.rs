@@ -5,6 +5,6 @@ pub mod choices;
 pub mod clock;
 pub mod disk;
 
-pub use choices::Choices;
+pub use choices::{Choices, bytes_of};
 pub use clock::SimClock;
 pub use disk::{Loss, Operation, SimDisk, Tally};

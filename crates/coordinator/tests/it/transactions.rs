@@ -3,6 +3,7 @@
 use andiron_coordinator::transactions::{
     AddPartitions, InitProducerId, ListFilter, Request, Transaction, TransactionRecord, TransactionState,
 };
+use andiron_simulator::bytes_of;
 use proptest::prelude::*;
 
 use crate::arbitrary_transactions;
@@ -350,4 +351,10 @@ proptest! {
     fn every_step_in_the_log_follows_from_the_one_before(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         arbitrary_transactions::run(&bytes, false);
     }
+}
+
+#[test]
+fn a_log_that_lies_is_noticed() {
+    let noticed = |seed| std::panic::catch_unwind(|| arbitrary_transactions::run(&bytes_of(seed, 400), true)).is_err();
+    assert!((0..200).any(noticed), "appends that fail and count as done");
 }
