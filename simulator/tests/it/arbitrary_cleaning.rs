@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use andiron_protocol::compression::Codec;
 use andiron_simulator::{Choices, Loss, SimClock, SimDisk};
-use andiron_storage::{CleanerSettings, CompressionType, Disk, LogConfig};
+use andiron_storage::{CleanerSettings, CompressionType, Disk, Log, LogConfig};
 
 use crate::cleaning::{Policy, RETENTION, Story, Told, compare, compare_producers, config, open_with, partition, seen};
 
@@ -84,6 +84,7 @@ impl World {
         let end = s.log.log_end_offset();
         assert!(end >= self.told.durable, "{end} of {} are lost", self.told.durable);
         self.told.model = self.told.model.cut(end);
+        self.forget_deleted(&s.log);
         self.open = self.told.model.open().map(|(number, t)| (t.producer, number)).collect();
         self.cleaned = self.cleaned.min(end);
         // A producer of which DeleteRecords took everything begins anew, or where the log thinks it is: a snapshot may have
@@ -95,6 +96,25 @@ impl World {
             }
         }
         must(s.sync(&mut self.told));
+    }
+
+    /// A log that is opened again may know nothing of a transaction below its start, as with Apache Kafka: no snapshot from
+    /// below the start is read (ProducerStateManager.truncateAndReload). What lies behind the start must be known.
+    fn forget_deleted(&mut self, log: &Log) {
+        let model = &mut self.told.model;
+        let start = log.log_start_offset();
+        let open: Vec<usize> = model.open().filter(|(_, t)| t.first < start).map(|(number, _)| number).collect();
+        for number in open {
+            let transaction = &mut model.transactions[number];
+            let left = model.records.range(start..).find(|(_, written)| written.transaction == Some(number));
+            let known = log.producer(transaction.producer).and_then(|p| p.current_txn_first_offset);
+            match (known, left) {
+                (Some(known), Some((left, _))) if known <= *left => transaction.first = transaction.first.max(known),
+                (None, None) => transaction.first = i64::MAX,
+                (Some(known), None) if known == transaction.first => {}
+                _ => panic!("transaction {number} has {left:?} behind {start}, the log has it begin at {known:?}"),
+            }
+        }
     }
 
     fn step(&mut self, mut s: Story, c: &mut Choices<'_>) -> (Story, String) {

@@ -141,10 +141,12 @@ impl Log {
     pub(super) fn reload_producers(&mut self, now: i64, txn_from: Option<i64>) -> Result<(), LogError> {
         self.producers.clear();
         let (start, end) = (self.start, self.end);
-        self.remove_snapshots(|offset| offset > end || offset <= start)?;
+        // Of what is read again no snapshot stays: one that is older than what is made of it now would say something else the
+        // next time (ProducerStateManager.truncateAndReload).
+        let usable = txn_from.map_or(end, |from| from.max(start).min(end));
+        self.remove_snapshots(|offset| offset > usable || offset <= start)?;
         self.producers.map_end_offset = start;
         let expiration = self.config.producer_id_expiration_ms;
-        let usable = txn_from.unwrap_or(end).max(start);
         while let Some(offset) = self.snapshots.range(..=usable).next_back().copied() {
             let path = snapshot::path(&self.dir, offset);
             if let Some(entries) = self.io("reading a producer snapshot", snapshot::read(&*self.disk, &path))? {

@@ -568,6 +568,31 @@ fn transactions_hold_the_stable_offset_and_aborted_ones_are_indexed() {
 }
 
 #[test]
+fn a_transaction_deleted_with_its_records_does_not_come_back() {
+    let place = Place::new();
+    let transactional =
+        BatchOptions { producer_id: 9, producer_epoch: 0, base_sequence: 0, transactional: true, ..Default::default() };
+    let (mut log, _) = place.open(small(), true, 0);
+    append(&mut log, &batch_of(transactional, 0, 10));
+    for _ in 0..2 {
+        log.roll(NOW).unwrap();
+        fill(&mut log, 1);
+    }
+    sync(&mut log);
+    log.on_high_watermark(30);
+    log.delete_records(10).unwrap();
+    log.delete_old_segments(30, NOW).unwrap().unwrap();
+    assert_eq!(log.last_stable_offset(30), 10);
+    drop(log);
+    // Read again from the log's start: no snapshot from before it counts. The one from offset 20 still had the transaction.
+    let (log, _) = place.open(small(), false, 10);
+    assert_eq!(log.last_stable_offset(30), 30);
+    drop(log);
+    let (log, _) = place.open(small(), false, 30);
+    assert_eq!(log.last_stable_offset(30), 30);
+}
+
+#[test]
 fn epochs_say_where_a_leader_ended() {
     let place = Place::new();
     let (mut log, _) = place.open(small(), true, 0);
