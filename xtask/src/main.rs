@@ -3,6 +3,7 @@
 mod bench;
 mod fuzz;
 mod judges;
+mod mistakes;
 mod python;
 mod setup;
 mod tidy;
@@ -58,6 +59,8 @@ enum Command {
     },
     /// Fuzz what faces a socket or a file, a minute each, from the committed corpus
     Fuzz(fuzz::Fuzz),
+    /// Make mistakes on purpose in a copy of the tree; the crash tests must find each
+    Mistakes(mistakes::Mistakes),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -75,5 +78,6 @@ fn main() -> anyhow::Result<()> {
         Command::Demo { rest } => judges::demo(&rest),
         Command::Bench { what } => bench::run(what),
         Command::Fuzz(what) => fuzz::run(&what),
+        Command::Mistakes(what) => mistakes::run(&what),
     }
 }

@@ -383,6 +383,33 @@ fn a_crash_at_any_file_operation() {
 }
 
 #[test]
+fn an_aborted_transaction_that_recovery_indexed_again_is_known_after_the_next_crash() {
+    for seed in 0..20 {
+        let first = SimDisk::new(seed);
+        let clock = SimClock::new(1_700_000_000_000);
+        let mut told = Told::default();
+        let shared: Arc<dyn Disk> = Arc::new(first.clone());
+        let (mut s, _) = open(&shared, &clock, false).unwrap();
+        s.append(&mut told, 1, Codec::None, true).unwrap();
+        s.end_transaction(&mut told, 1, ControlType::Abort).unwrap();
+        s.sync(&mut told).unwrap();
+        s.checkpoint().unwrap();
+        let end = s.log.log_end_offset();
+        let second = first.restart(Loss::Power);
+        let shared: Arc<dyn Disk> = Arc::new(second.clone());
+        let (mut s, recovered) = open(&shared, &clock, false).unwrap();
+        assert!(recovered.scanned);
+        // The segment after it begins, and the power goes, before anything is synced.
+        s.log.roll(clock.now()).unwrap();
+        let shared: Arc<dyn Disk> = Arc::new(second.restart(Loss::Power));
+        let (s, _) = open(&shared, &clock, false).unwrap();
+        let aborted = s.log.aborted_transactions(0, end).unwrap();
+        let known: Vec<_> = aborted.iter().map(|t| (t.producer_id, t.first_offset)).collect();
+        assert_eq!(known, [(1, 0)], "seed {seed}");
+    }
+}
+
+#[test]
 fn a_failed_sync_closes_the_log() {
     let disk = SimDisk::new(1);
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());

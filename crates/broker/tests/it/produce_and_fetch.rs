@@ -2,12 +2,13 @@
 
 use andiron_protocol::ErrorCode;
 use andiron_protocol::batch::{BatchBuilder, BatchOptions, Batches};
+use andiron_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use andiron_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use andiron_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use andiron_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use andiron_protocol::messages::produce_response::PartitionProduceResponse;
 use andiron_protocol::messages::{
-    FetchRequest, FetchResponse, InitProducerIdRequest, ListOffsetsRequest, ProduceRequest,
+    DeleteRecordsRequest, FetchRequest, FetchResponse, InitProducerIdRequest, ListOffsetsRequest, ProduceRequest,
 };
 use bytes::Bytes;
 
@@ -195,15 +196,27 @@ fn after_a_crash_nobody_is_told_an_end_before_it_is_durable() {
         ("a time after every record", 5, START + 21, ErrorCode::None, -1),
         ("earliest", 5, -2, ErrorCode::None, 0),
     ];
+    let delete = |offset: i64| {
+        let partition = DeleteRecordsPartition::default().with_offset(offset);
+        let topic = DeleteRecordsTopic::default().with_name(name_of("orders")).with_partitions(vec![partition]);
+        let answer = f.ask(2, &DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(1_000));
+        let partition = &answer.topics[0].partitions[0];
+        (ErrorCode::from_code(partition.error_code).unwrap(), partition.low_watermark)
+    };
     for isolation in [0, 1] {
         for (what, version, timestamp, at_first, _) in rows {
             assert_eq!(ask(version, timestamp, isolation).0, at_first, "{what}");
         }
     }
+    for offset in [-1, 2] {
+        assert_eq!(delete(offset).0, ErrorCode::NotLeaderOrFollower, "up to {offset}");
+    }
     while f.node.sync_due(f.now) {}
     for (what, version, timestamp, _, offset) in rows {
         assert_eq!(ask(version, timestamp, 0), (ErrorCode::None, offset), "{what}");
     }
+    assert_eq!(delete(4).0, ErrorCode::OffsetOutOfRange);
+    assert_eq!(delete(2), (ErrorCode::None, 2));
 }
 
 #[test]

@@ -47,6 +47,7 @@ impl Log {
         let mut at = first_scanned;
         recovered.scanned = at < self.segments.len();
         recovered.first_scanned = self.segments.get(at).map(|s| s.base);
+        let transactions = self.segments[at..].iter().any(|s| self.disk.exists(&s.path("txnindex")));
         while at < self.segments.len() {
             let (next, torn) = self.scan_segment(at, true, recovered)?;
             // A hole: what is behind it was written later, and nobody was told of it. Compaction leaves holes that are none.
@@ -57,8 +58,11 @@ impl Log {
             }
             at += 1;
         }
-        if !recovered.dropped_segments.is_empty() || recovered.truncated_bytes > 0 {
+        let cut = !recovered.dropped_segments.is_empty() || recovered.truncated_bytes > 0;
+        if cut || transactions {
             self.sync_names()?;
+        }
+        if cut {
             tracing::warn!(
                 partition = %self.partition,
                 bytes = recovered.truncated_bytes,
@@ -137,7 +141,8 @@ impl Log {
     }
 
     /// Builds the producers' state from the newest snapshot that is whole and the log behind it. Indexes of aborted transactions of
-    /// segments from `txn_from` on are built again along the way.
+    /// segments from `txn_from` on are built again along the way, and are durable then: the next segment may begin before anything
+    /// else is synced, and after a crash would be the first that is read.
     pub(super) fn reload_producers(&mut self, now: i64, txn_from: Option<i64>) -> Result<(), LogError> {
         self.producers.clear();
         let (start, end) = (self.start, self.end);
@@ -159,8 +164,12 @@ impl Log {
         }
         let from = self.producers.map_end_offset;
         self.recall_batches(from, now)?;
+        let mut rebuilt = false;
         for at in self.floor_segment(from)..self.segments.len() {
-            self.replay_producers(at, from, txn_from)?;
+            rebuilt |= self.replay_producers(at, from, txn_from)?;
+        }
+        if rebuilt {
+            self.sync_names()?;
         }
         self.producers.map_end_offset = end;
         self.producers.expire(now, expiration);
@@ -191,24 +200,26 @@ impl Log {
         Ok(())
     }
 
-    fn replay_producers(&mut self, at: usize, from: i64, txn_from: Option<i64>) -> Result<(), LogError> {
+    /// Says whether it has indexed an aborted transaction.
+    fn replay_producers(&mut self, at: usize, from: i64, txn_from: Option<i64>) -> Result<bool, LogError> {
         let segment = &self.segments[at];
         let path = self.dir.clone();
         let failed = |source| LogError::Io { what: "reading", path, source };
         let position = match segment.find(from).map_err(failed)? {
             Some((position, _)) => position,
-            None => return Ok(()),
+            None => return Ok(false),
         };
         let path = self.dir.clone();
         let failed = |source| LogError::Io { what: "reading", path, source };
         let rebuild = txn_from.is_some_and(|base| segment.base >= base);
         let file = segment.log().map_err(failed)?.clone();
         let txn_path = segment.path("txnindex");
+        let mut index = None;
         let mut scan = Scan::new(&*file, position, u64::from(segment.size));
         loop {
             let batch = match scan.next() {
                 Ok(Some((_, batch))) => batch,
-                Ok(None) | Err(Stopped::Torn) => return Ok(()),
+                Ok(None) | Err(Stopped::Torn) => break,
                 Err(Stopped::Io(source)) => return self.fail("reading", Err(source)),
             };
             // The batch that holds the log's start begins before it, and the transaction it is in is as open or aborted as any.
@@ -222,10 +233,11 @@ impl Log {
                 && rebuild
             {
                 let noted = txn_index::append(&*self.disk, &txn_path, &aborted);
-                let file = self.fail("indexing", noted)?;
-                self.pending.file(file);
-                self.pending.dir(&self.dir.clone());
+                index = Some(self.fail("indexing", noted)?);
             }
         }
+        let synced = index.as_ref().map_or(Ok(()), |file| file.sync_data());
+        self.fail("indexing", synced)?;
+        Ok(index.is_some())
     }
 }

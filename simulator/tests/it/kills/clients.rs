@@ -167,6 +167,8 @@ pub(crate) struct Idempotent {
     name: String,
     identity: Option<Identity>,
     asked: bool,
+    /// It sends what it has and then begins anew, as another instance with another id.
+    retiring: bool,
     finishing: bool,
     lanes: [Lane; PARTITIONS],
     serial: i64,
@@ -180,6 +182,7 @@ impl Idempotent {
             name: name.to_owned(),
             identity: None,
             asked: false,
+            retiring: false,
             finishing: false,
             lanes,
             serial: 0,
@@ -192,6 +195,10 @@ const IDEMPOTENT_VERSION: i16 = 9;
 
 impl Client for Idempotent {
     fn act(&mut self, me: usize, wire: &mut Wire, truth: &mut Truth) {
+        self.retiring |= self.identity.is_some() && wire.draw.one_in(60);
+        if self.retiring && self.lanes.iter().all(Lane::is_empty) {
+            (self.identity, self.retiring, self.lanes) = (None, false, Default::default());
+        }
         let Some(identity) = self.identity else {
             if !std::mem::replace(&mut self.asked, true) {
                 wire.send(me, 0, 4, &InitProducerIdRequest::default().with_transactional_id(None));
@@ -199,7 +206,7 @@ impl Client for Idempotent {
             return;
         };
         let partition = wire.draw.below(PARTITIONS as u64) as usize;
-        if self.lanes[partition].has_room() && !self.finishing {
+        if self.lanes[partition].has_room() && !self.finishing && !self.retiring {
             let count = 1 + wire.draw.below(6);
             let values: Vec<String> = (0..count)
                 .map(|_| {
