@@ -157,6 +157,10 @@ impl Told {
             assert!(earlier.is_none_or(|earlier| earlier == commit), "{from:?} ends both ways\n{}", self.story);
             let known = self.epochs.entry(told.id).or_insert(told.epoch);
             *known = told.epoch.max(*known);
+        } else {
+            // It leaves the epoch. Who asks again for the end of the transaction before is told of this one, as by Apache Kafka:
+            // nobody should who goes back to an older version.
+            self.ended.remove(&(from.id, from.epoch.wrapping_sub(1)));
         }
     }
 
