@@ -112,7 +112,7 @@ def test_the_console_producer_refuses_alike(pairs, broker, words, text):
 @pytest.fixture(scope="module")
 def filled(broker):
     """A topic with keys, headers, nulls and numbers; one in which transactions were aborted."""
-    create(broker, "filled", 2)
+    create(broker, "filled", 2, **{"retention.ms": "-1"})  # its records are years old
     producer = Producer({"bootstrap.servers": broker})
     for i in range(20):
         producer.produce("filled", key=None if i % 5 == 0 else b"k%d" % i, value=None if i % 7 == 0 else b"v%d" % i,

@@ -74,8 +74,9 @@ def let_in(broker, tries):
     return len(inside)
 
 
-def becomes(wanted, act, seconds=20):
-    """Whether it does: a broker learns of its configs a moment after the tool has been answered."""
+def becomes(wanted, act, seconds=60):
+    """Whether it does: a broker learns of its configs a moment after the tool has been answered, and one who was told to wait is
+    held, and counts, until his time is over, though he has hung up."""
     deadline = time.monotonic() + seconds
     while act() != wanted:
         if time.monotonic() > deadline:
