@@ -118,7 +118,8 @@ def sides(tmp_path_factory):
     for tools in ("original", "ours"):
         for broker in ("kafka", "andiron"):
             folder = tmp_path_factory.mktemp(f"{tools}-{broker}")
-            kafka = ApacheKafka(folder / "data")
+            # The tables' records are years old.
+            kafka = ApacheKafka(folder / "data", overrides={"log.retention.ms": "-1"})
             server = kafka if broker == "kafka" else Andiron(
                 os.environ["ANDIRON"], folder / "data", overrides=[f"{k}={v}" for k, v in kafka.properties.items()])
             files = folder / "files"
@@ -174,6 +175,11 @@ def prepare(side, step):
         producer.begin_transaction()
         producer.produce(topic, value=b"v", partition=0)
         producer.commit_transaction()
+        # Its markers are written after the answer.
+        describe = [os.environ["ANDIRON"], "kafka-transactions", "--bootstrap-server", side.server.bootstrap, "describe",
+                    "--transactional-id", transactional_id]
+        while "CompleteCommit" not in subprocess.run(describe, capture_output=True, text=True, timeout=60, check=True).stdout:
+            pass
     elif what == "wait":
         time.sleep(*rest)
     else:
