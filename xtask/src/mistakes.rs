@@ -2,7 +2,7 @@
 //! test that is there for it. See docs/crashes.md.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Instant;
 
@@ -234,8 +234,8 @@ fn make(mistake: &Mistake, tree: &Path, folder: &Path) -> anyhow::Result<Option<
 
 /// Runs tests of the simulator in the copy.
 fn test(tree: &Path, folder: &Path, which: &str) -> anyhow::Result<Output> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["test", "--quiet", "--package", "andiron-simulator", "--test", "it", "--", "--nocapture", which]);
+    let arguments = ["test", "--quiet", "--package", "andiron-simulator", "--test", "it", "--", "--nocapture", which];
+    let mut cargo = crate::verify::command(&arguments)?;
     cargo.current_dir(tree).env("CARGO_TARGET_DIR", folder.join("target"));
     cargo.env("ANDIRON_SEED", SEED).env("RUST_BACKTRACE", "0").env("RUSTFLAGS", "--cap-lints warn");
     cargo.output().context("starting cargo")
@@ -255,7 +255,7 @@ fn copy_tree(root: &Path, to: &Path) -> anyhow::Result<()> {
         "--exclude-standard",
     ]))?;
     for name in listed.split('\0').filter(|name| !name.is_empty()) {
-        let (from, to): (PathBuf, PathBuf) = (root.join(name), to.join(name));
+        let (from, to) = (root.join(name), to.join(name));
         let Ok(bytes) = fs::read(&from) else { continue };
         if fs::read(&to).ok().as_ref() != Some(&bytes) {
             fs::create_dir_all(to.parent().context("a file has a folder")?)?;

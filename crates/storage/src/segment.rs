@@ -124,6 +124,7 @@ impl Segment {
         self.names_synced = false;
         self.new_indexes(config)
     }
+
     /// A segment found on disk.
     pub fn existing(disk: Arc<dyn Disk>, dir: &Path, base: i64, size: u32, now: i64) -> Segment {
         Segment {

@@ -11,7 +11,7 @@ use andiron_coordinator::transactions::{
 use andiron_coordinator::{StateMachine, transactions::TransactionCoordinator};
 use andiron_simulator::Choices;
 
-use crate::transaction_stage::{Stage, partitions};
+use crate::transaction_stage::{NEEDS_ID, Stage, partitions};
 
 const STEPS_MAX: usize = 400;
 const IDS: [&str; 2] = ["tx", "ty"];
@@ -119,17 +119,20 @@ impl Told {
         answer
     }
 
-    /// InitProducerId as a broker asks: first without an id, then with one if it is needed.
-    fn init(&mut self, s: &mut Stage, id: &Arc<str>, expected: Option<Producer>, timeout_ms: i32) {
-        let mut answer = String::new();
-        for fresh_producer_id in [None, s.fresh()] {
-            let transactional_id = id.clone();
-            let request = InitProducerId { transactional_id, timeout_ms, expected, fresh_producer_id };
-            answer = self.ask(s, Request::InitProducerId(request));
-            if answer != "needs a producer id" {
-                break;
-            }
+    /// Asks as a broker does: first without a producer id, then with one if it is needed.
+    fn ask_with_id(&mut self, s: &mut Stage, request: impl Fn(Option<i64>) -> Request) -> String {
+        let fresh = s.fresh();
+        match self.ask(s, request(None)) {
+            needs if needs == NEEDS_ID => self.ask(s, request(fresh)),
+            answer => answer,
         }
+    }
+
+    fn init(&mut self, s: &mut Stage, id: &Arc<str>, expected: Option<Producer>, timeout_ms: i32) {
+        let answer = self.ask_with_id(s, |fresh_producer_id| {
+            let transactional_id = id.clone();
+            Request::InitProducerId(InitProducerId { transactional_id, timeout_ms, expected, fresh_producer_id })
+        });
         let Some(told) = parse(&answer) else { return };
         let before = self.epochs.insert(told.id, told.epoch);
         let grows = before.is_none_or(|before| before < told.epoch);
@@ -139,16 +142,16 @@ impl Told {
     }
 
     fn end(&mut self, s: &mut Stage, id: &Arc<str>, from: Producer, commit: bool, client_version: i16) {
-        let mut answer = String::new();
-        for fresh_producer_id in [None, s.fresh()] {
+        let answer = self.ask_with_id(s, |fresh_producer_id| {
             let transactional_id = id.clone();
-            let request =
-                EndTransaction { transactional_id, producer: from, commit, client_version, fresh_producer_id };
-            answer = self.ask(s, Request::EndTransaction(request));
-            if answer != "needs a producer id" {
-                break;
-            }
-        }
+            Request::EndTransaction(EndTransaction {
+                transactional_id,
+                producer: from,
+                commit,
+                client_version,
+                fresh_producer_id,
+            })
+        });
         let Some(told) = parse(&answer) else { return };
         self.read(s);
         assert_eq!(self.decisions.get(id), Some(&commit), "it was answered that {id} ends so\n{}", self.story);

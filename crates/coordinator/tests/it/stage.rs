@@ -131,6 +131,22 @@ fn lossy(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
 
+/// Appends to a coordinator's log, unless that refuses. `believes`: with a mistake in it, a refusal counts as done.
+pub fn append<R: Clone>(
+    log: &mut Vec<R>,
+    records: &[R],
+    refusal: Option<ErrorCode>,
+    believes: bool,
+) -> Result<i64, ErrorCode> {
+    let base = log.len() as i64;
+    match refusal {
+        Some(error) if !believes => return Err(error),
+        Some(_) => {}
+        None => log.extend_from_slice(records),
+    }
+    Ok(base)
+}
+
 impl Stage {
     pub fn new() -> Self {
         let mut config = GroupConfig { initial_rebalance_delay_ms: 0, ..GroupConfig::default() };
@@ -185,16 +201,7 @@ impl Stage {
     ) -> bool {
         let (log, failure, believes) = (&mut self.log, self.next_append.take(), self.believes);
         let base = log.len();
-        let outcome = act(&mut self.harness, &mut |records| {
-            match failure {
-                Some(_) if believes => return Ok(log.len() as i64),
-                Some(error) => return Err(error),
-                None => {}
-            }
-            let base = log.len() as i64;
-            log.extend_from_slice(records);
-            Ok(base)
-        });
+        let outcome = act(&mut self.harness, &mut |records| append(log, records, failure, believes));
         let appended: Vec<String> = self.log[base..].iter().map(record).collect();
         self.told.extend(appended.iter().map(|line| format!("log {}", shorten(line))));
         let Some(outcome) = outcome else { return false };

@@ -11,7 +11,11 @@ use andiron_coordinator::{StateMachine, Ticket};
 use andiron_protocol::ErrorCode;
 use andiron_replication::machine::{Harness, Outcome};
 
+use crate::stage::append;
+
 pub const ID: &str = "tx";
+/// What is said of a request that has to come again with a producer id.
+pub const NEEDS_ID: &str = "needs a producer id";
 
 pub struct Stage {
     pub harness: Harness<TransactionCoordinator>,
@@ -48,7 +52,7 @@ pub fn said(response: Response) -> String {
         Response::InitProducerId(Err(e)) | Response::EndTransaction(Err(e)) | Response::AddPartitions(Err(e)) => {
             code(e)
         }
-        Response::NeedsProducerId => "needs a producer id".into(),
+        Response::NeedsProducerId => NEEDS_ID.into(),
         Response::Completed => "complete".into(),
         Response::Describe(Ok(transaction)) => words(&transaction),
         Response::List(Ok(listed)) => listed
@@ -107,18 +111,9 @@ impl Stage {
             &mut dyn FnMut(&[TransactionRecord]) -> Result<i64, ErrorCode>,
         ) -> Option<Outcome<Response>>,
     ) {
-        let (log, refuses, believes) = (&mut self.log, self.refuses, self.believes);
-        let outcome = act(&mut self.harness, &mut |records| {
-            if refuses && believes {
-                return Ok(log.len() as i64);
-            }
-            if refuses {
-                return Err(ErrorCode::NotLeaderOrFollower);
-            }
-            let base = log.len() as i64;
-            log.extend_from_slice(records);
-            Ok(base)
-        });
+        let (log, believes) = (&mut self.log, self.believes);
+        let refusal = self.refuses.then_some(ErrorCode::NotLeaderOrFollower);
+        let outcome = act(&mut self.harness, &mut |records| append(log, records, refusal, believes));
         self.tell(outcome.into_iter().flat_map(|outcome| outcome.replies).collect());
         if !self.held {
             self.commit();
@@ -169,23 +164,25 @@ impl Stage {
         Some(self.next_producer_id)
     }
 
-    /// InitProducerId as a broker asks: first without an id, then with one if it is needed.
+    /// Asks as a broker does: first without a producer id, then with one if it is needed.
+    fn ask_with_id(&mut self, request: impl Fn(Option<i64>) -> Request) -> String {
+        let answer = self.ask(request(None));
+        if answer != NEEDS_ID {
+            return answer;
+        }
+        let id = self.fresh();
+        self.ask(request(id))
+    }
+
     pub fn init(&mut self, expected: Option<Producer>) -> String {
-        let request = |fresh_producer_id| {
+        self.ask_with_id(|fresh_producer_id| {
             Request::InitProducerId(InitProducerId {
                 transactional_id: ID.into(),
                 timeout_ms: 60_000,
                 expected,
                 fresh_producer_id,
             })
-        };
-        match self.ask(request(None)) {
-            needs if needs == "needs a producer id" => {
-                let id = self.fresh();
-                self.ask(request(id))
-            }
-            answer => answer,
-        }
+        })
     }
 
     pub fn add(&mut self, from: Producer, names: &[(&str, i32)]) -> String {
@@ -204,7 +201,7 @@ impl Stage {
     }
 
     pub fn end(&mut self, from: Producer, commit: bool, client_version: i16) -> String {
-        let request = |fresh_producer_id| {
+        self.ask_with_id(|fresh_producer_id| {
             Request::EndTransaction(EndTransaction {
                 transactional_id: ID.into(),
                 producer: from,
@@ -212,14 +209,7 @@ impl Stage {
                 client_version,
                 fresh_producer_id,
             })
-        };
-        match self.ask(request(None)) {
-            needs if needs == "needs a producer id" => {
-                let id = self.fresh();
-                self.ask(request(id))
-            }
-            answer => answer,
-        }
+        })
     }
 
     /// All markers that are asked for are written.

@@ -152,7 +152,7 @@ impl Log {
         self.remove_snapshots(|offset| offset > usable || offset <= start)?;
         self.producers.map_end_offset = start;
         let expiration = self.config.producer_id_expiration_ms;
-        while let Some(offset) = self.snapshots.range(..=usable).next_back().copied() {
+        while let Some(offset) = self.snapshots.last().copied() {
             let path = snapshot::path(&self.dir, offset);
             if let Some(entries) = self.io("reading a producer snapshot", snapshot::read(&*self.disk, &path))? {
                 self.producers.load(entries, now, expiration);
@@ -203,16 +203,9 @@ impl Log {
     /// Says whether it has indexed an aborted transaction.
     fn replay_producers(&mut self, at: usize, from: i64, txn_from: Option<i64>) -> Result<bool, LogError> {
         let segment = &self.segments[at];
-        let path = self.dir.clone();
-        let failed = |source| LogError::Io { what: "reading", path, source };
-        let position = match segment.find(from).map_err(failed)? {
-            Some((position, _)) => position,
-            None => return Ok(false),
-        };
-        let path = self.dir.clone();
-        let failed = |source| LogError::Io { what: "reading", path, source };
+        let Some((position, _)) = self.io("reading", segment.find(from))? else { return Ok(false) };
         let rebuild = txn_from.is_some_and(|base| segment.base >= base);
-        let file = segment.log().map_err(failed)?.clone();
+        let file = self.io("reading", segment.log())?.clone();
         let txn_path = segment.path("txnindex");
         let mut index = None;
         let mut scan = Scan::new(&*file, position, u64::from(segment.size));
