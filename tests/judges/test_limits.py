@@ -103,4 +103,5 @@ def test_who_connects_too_often_is_kept_waiting_and_then_turned_away(broker):
             one.close()
         else:
             turned_away += 1
-    assert turned_away and 5 <= came <= 100, f"{came} of two a second over eleven windows, some of them the tool's"
+    most = 2 * (11 + time.monotonic() - began) + 3
+    assert turned_away and 5 <= came <= most, f"{came}, not up to {most}: two a second over eleven windows and the time since"
