@@ -165,6 +165,7 @@ fn open(disk: &SimDisk, config: &LogConfig, clean: bool) -> Log {
         log_start_offset: 0,
         recovery_point: 0,
         clean_shutdown: clean,
+        journal: None,
         now: NOW,
     };
     match Log::open(Arc::new(disk.clone()), TopicPartition::new("t", 0), open) {

@@ -151,6 +151,7 @@ fn open(disk: &Arc<dyn Disk>, config: &LogConfig) -> Option<Opened> {
         log_start_offset: point(&dir.log_start_offsets().ok()?),
         recovery_point,
         clean_shutdown: dir.was_clean(),
+        journal: None,
         now: NOW,
     };
     let was_clean = dir.was_clean();

@@ -12,6 +12,7 @@ mod gather;
 mod groups;
 mod handlers;
 mod hosted;
+mod journal;
 mod limits;
 mod loggers;
 mod node;

@@ -12,6 +12,9 @@ pub(crate) const FETCH_SESSION_EVICTION_MS_MIN: i64 = 120_000;
 /// How long a round of syncs waits at most for the producers that the one before answered.
 pub(crate) const GROUP_COMMIT_GATHER_MAX: std::time::Duration = std::time::Duration::from_millis(2);
 
+/// A tail that is longer is not written twice: one fdatasync is little beside it.
+pub(crate) const JOURNAL_TAIL_BYTES_MAX: usize = 128 << 10;
+
 /// Threads that open or close logs at the same time.
 const LOG_THREADS_MAX: usize = 8;
 

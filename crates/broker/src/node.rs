@@ -35,6 +35,7 @@ use crate::fetch_session::FetchSessions;
 use crate::groups::{self, OFFSETS_TOPIC};
 use crate::handlers::{self, Refusal};
 use crate::hosted::{Host, Waiter};
+use crate::journal::Journals;
 use crate::loggers::Loggers;
 use crate::purgatory::{Delayed, Purgatory, Ticket};
 use crate::quotas::Quotas;
@@ -79,6 +80,7 @@ pub struct Node {
     snapshot: ArcSwap<Snapshot>,
     applying: Mutex<()>,
     syncs: Arc<SyncQueue>,
+    journals: Journals,
     purgatory: Purgatory,
     fetch_sessions: FetchSessions,
     coordinators: groups::Coordinators,

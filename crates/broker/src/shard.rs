@@ -1,7 +1,7 @@
 //! One partition: its log and its place in replication, stepped together under one lock. What a step asks for (answers to
 //! pay, readers to wake, a machine to tell) is done after the lock is gone.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -10,11 +10,13 @@ use andiron_protocol::ErrorCode;
 use andiron_replication::partition::{Acks, Effect, Event, Leadership, Partition, Refusal};
 use andiron_storage::{
     AppendError, AppendOrigin, Appended, CleanError, CleanJob, Cleanable, CleanedGroup, DeletedFiles, Log, LogConfig,
-    LogError, ProducerEntry, ReadError, TimestampAndOffset, TopicPartition, TransactionProof, VerificationGuard,
+    LogError, ProducerEntry, ReadError, Tail, TimestampAndOffset, TopicPartition, TransactionProof, Unsynced,
+    VerificationGuard,
 };
 
 use crate::answer::Part;
 use crate::handlers::DelayedFetch;
+use crate::journal::DirJournal;
 use crate::limits::{FETCH_WAITERS_MAX, RETIREMENT_HURRY};
 use crate::sync::SyncQueue;
 
@@ -99,6 +101,8 @@ pub(crate) struct Shard {
     pub(crate) partition: i32,
     /// Whether the next round of syncs has it; [`SyncQueue`] alone changes it.
     pub(crate) sync_is_due: AtomicBool,
+    /// The journal's file in which this partition is listed; [`DirJournal`] alone changes it.
+    pub(crate) journal_file: AtomicU64,
     syncs: Option<Arc<SyncQueue>>,
     /// Held by whoever removes or replaces segments, for as long as that takes: compaction and retention keep out of each
     /// other's way.
@@ -116,6 +120,8 @@ struct Core {
     replica: Partition<Token>,
     readers: Vec<Weak<DelayedFetch>>,
     hosted: Option<Weak<dyn Hosted>>,
+    /// None too once the log lies in another directory than at the start.
+    journal: Option<Arc<DirJournal>>,
     /// Whether there is anything that a clean end has to bring to the disk.
     touched: bool,
 }
@@ -193,18 +199,25 @@ impl Core {
 
 impl Shard {
     /// A partition whose log has been opened; it leads nothing yet. Without a queue nothing waits for fdatasync. A log that is
-    /// not `touched` lies on the disk as a clean end left it, or is new and empty.
-    pub(crate) fn new(log: Log, replica: Partition<Token>, syncs: Option<Arc<SyncQueue>>, touched: bool) -> Arc<Shard> {
+    /// not `touched` lies on the disk as a clean end left it, or is new and empty. Its `journal` is that of its directory.
+    pub(crate) fn new(
+        log: Log,
+        replica: Partition<Token>,
+        syncs: Option<Arc<SyncQueue>>,
+        journal: Option<Arc<DirJournal>>,
+        touched: bool,
+    ) -> Arc<Shard> {
         let name = log.partition().clone();
         Arc::new(Shard {
             topic: name.topic,
             partition: name.partition,
             sync_is_due: AtomicBool::new(false),
+            journal_file: AtomicU64::new(0),
             syncs,
             maintenance: Mutex::new(()),
             retired: AtomicBool::new(false),
             uncleanable: AtomicBool::new(false),
-            core: Mutex::new(Core { log: Some(log), replica, readers: Vec::new(), hosted: None, touched }),
+            core: Mutex::new(Core { log: Some(log), replica, readers: Vec::new(), hosted: None, journal, touched }),
         })
     }
 
@@ -216,7 +229,7 @@ impl Shard {
             let mut core = self.core.lock();
             let Some(log) = core.log.as_ref() else { return };
             let log_end = log.log_end_offset();
-            let durable = log.synced_offset();
+            let durable = log.durable_offset();
             let high_watermark = checkpointed.max(log.log_start_offset());
             core.step(now, Event::Lead { leadership, log_end, durable, high_watermark }, &mut after);
         }
@@ -310,47 +323,76 @@ impl Shard {
         core.log.as_ref().map(Log::producers)
     }
 
-    /// Makes what was appended durable; says how many records that were and how often it took an fdatasync. Runs on a helper
-    /// thread; the lock is free while the disk works.
+    /// What of the log is not durable, with the journal that may take it.
+    pub(crate) fn unsynced(self: &Arc<Self>, now: &dyn Fn() -> i64) -> (Unsynced, Option<Arc<DirJournal>>) {
+        let (unsynced, journal) = {
+            let core = self.core.lock();
+            (core.log.as_ref().map_or(Unsynced::Nothing, Log::unsynced), core.journal.clone())
+        };
+        if matches!(unsynced, Unsynced::Nothing) {
+            self.durable(now, |_| {});
+        }
+        (unsynced, journal)
+    }
+
+    /// The journal has the tail.
+    pub(crate) fn journaled(self: &Arc<Self>, tail: &Tail, now: &dyn Fn() -> i64) {
+        self.durable(now, |log| log.journaled(tail));
+    }
+
+    /// Notes what has become durable, and tells the partition how far the log is.
+    fn durable(self: &Arc<Self>, now: &dyn Fn() -> i64, note: impl FnOnce(&mut Log)) {
+        let mut after = After::default();
+        {
+            let mut core = self.core.lock();
+            let to = core.log.as_mut().map_or(0, |log| {
+                note(log);
+                log.durable_offset()
+            });
+            core.step(now(), Event::Synced { to }, &mut after);
+        }
+        after.run(self, now());
+    }
+
+    /// Makes what was appended durable in the log; says how many records that were and how often it took an fdatasync. Runs on a
+    /// helper thread; the lock is free while the disk works.
     pub(crate) fn sync(self: &Arc<Self>, now: &dyn Fn() -> i64) -> (u64, u64) {
         let (ticket, durable) = match self.core.lock().log.as_mut() {
-            Some(log) => (log.sync_ticket(), log.synced_offset()),
+            Some(log) => (log.sync_ticket(), log.durable_offset()),
             None => return (0, 0),
         };
         let Some(ticket) = ticket else {
             // Nothing to write out, yet what the log knows to be durable may be news to the partition.
-            let mut after = After::default();
-            {
-                let mut core = self.core.lock();
-                let to = core.log.as_ref().map_or(0, Log::synced_offset);
-                core.step(now(), Event::Synced { to }, &mut after);
-            }
-            after.run(self, now());
+            self.durable(now, |_| {});
             return (0, 0);
         };
-        let result = ticket.run();
-        let mut after = After::default();
-        {
-            let mut core = self.core.lock();
-            match result {
-                Ok(()) => {
-                    if let Some(log) = core.log.as_mut() {
-                        log.synced(&ticket);
-                    }
-                    core.step(now(), Event::Synced { to: ticket.end_offset() }, &mut after);
-                }
-                Err(error) => {
-                    tracing::error!(topic = %self.topic, partition = self.partition, %error, "cannot sync the log; it takes no more");
+        match ticket.run() {
+            Ok(()) => self.durable(now, |log| log.synced(&ticket)),
+            Err(error) => {
+                tracing::error!(topic = %self.topic, partition = self.partition, %error, "cannot sync the log; it takes no more");
+                let mut after = After::default();
+                {
+                    let mut core = self.core.lock();
                     if let Some(log) = core.log.as_mut() {
                         log.set_offline();
                     }
                     core.step(now(), Event::Resign, &mut after);
                     after.lost.clone_from(&core.hosted);
                 }
+                after.run(self, now());
             }
         }
-        after.run(self, now());
         (u64::try_from(ticket.end_offset() - durable).unwrap_or(0), ticket.files() as u64)
+    }
+
+    /// Whether the log failed. One that is gone did not.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.core.lock().log.as_ref().is_some_and(Log::is_offline)
+    }
+
+    /// Whether the journal has what the log itself may not.
+    pub(crate) fn is_journaled(&self) -> bool {
+        self.core.lock().log.as_ref().is_some_and(|log| log.synced_offset() < log.durable_offset())
     }
 
     /// Reads from `offset` on.
@@ -568,6 +610,7 @@ impl Shard {
         let mut new = make(log)?;
         new.on_high_watermark(high_watermark);
         let old = std::mem::replace(log, new);
+        core.journal = None;
         core.touched = true;
         Ok(old)
     }

@@ -1,5 +1,6 @@
-//! Group commit, in rounds. What was appended since the last round began is made durable by the next one: one fdatasync for
-//! each partition, all at the same time, so that the file system commits once for all of them. Before a round begins it
+//! Group commit, in rounds. What was appended since the last round began is made durable by the next one: what is new at the
+//! ends of logs goes into the journal of their directory, with one fdatasync for all; logs with more than that (a new segment,
+//! a long batch) have one each, all at the same time, so that the file system commits once for all of them. Before a round begins it
 //! waits a moment for the producers that the last one answered: they are about to send again, and together they cost one
 //! sync where they would cost one for the first and one for the rest. A lone producer never waits here.
 
@@ -8,9 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use andiron_storage::{Tail, Unsynced};
 use parking_lot::{Condvar, Mutex};
 
-use crate::limits::GROUP_COMMIT_GATHER_MAX;
+use crate::journal::DirJournal;
+use crate::limits::{GROUP_COMMIT_GATHER_MAX, JOURNAL_TAIL_BYTES_MAX};
 use crate::shard::Shard;
 
 /// The partitions that have something to sync.
@@ -37,6 +40,10 @@ struct Queue {
     round: VecDeque<Arc<Shard>>,
     /// Of this round, not done yet.
     unfinished: usize,
+    /// To be synced so that a file of a journal can be written again; less urgent than the round.
+    settling: VecDeque<Arc<Shard>>,
+    /// How many of those are not done yet, with those taken.
+    unsettled: usize,
     led: bool,
     stopped: bool,
 }
@@ -50,6 +57,28 @@ impl Queue {
         }
         round
     }
+}
+
+/// Ends of logs, for one journal.
+type OfJournal = (Arc<DirJournal>, Vec<(Arc<Shard>, Tail)>);
+
+/// What of a round goes into which journal, and who is synced by himself.
+fn sorted(round: Vec<Arc<Shard>>, now: &dyn Fn() -> i64) -> (Vec<OfJournal>, Vec<Arc<Shard>>) {
+    let mut tails: Vec<OfJournal> = Vec::new();
+    let mut alone = Vec::new();
+    for shard in round {
+        match shard.unsynced(now) {
+            (Unsynced::Nothing, _) => {}
+            (Unsynced::Tail(tail), Some(journal)) if tail.bytes() <= JOURNAL_TAIL_BYTES_MAX => {
+                match tails.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &journal)) {
+                    Some((_, tails)) => tails.push((shard, tail)),
+                    None => tails.push((journal, vec![(shard, tail)])),
+                }
+            }
+            _ => alone.push(shard),
+        }
+    }
+    (tails, alone)
 }
 
 impl SyncQueue {
@@ -83,6 +112,14 @@ impl SyncQueue {
                 if queue.unfinished == 0 {
                     self.lead.notify_one();
                 }
+            } else if let Some(shard) = queue.settling.pop_front() {
+                drop(queue);
+                self.sync(&shard, now);
+                queue = self.queue.lock();
+                queue.unsettled -= 1;
+                if queue.unsettled == 0 {
+                    self.lead.notify_one();
+                }
             } else if queue.led {
                 if queue.stopped && queue.dirty.is_empty() {
                     return;
@@ -103,10 +140,12 @@ impl SyncQueue {
     /// One round on this thread alone; false when nothing was due.
     pub(crate) fn run_round(&self, now: &dyn Fn() -> i64) -> bool {
         let round = self.queue.lock().begin_round();
-        for shard in &round {
-            self.sync(shard, now);
+        let any = !round.is_empty();
+        let (tails, alone) = sorted(round, now);
+        for shard in self.commit(tails, now).into_iter().chain(alone) {
+            self.sync(&shard, now);
         }
-        !round.is_empty()
+        any
     }
 
     fn lead(&self, now: &dyn Fn() -> i64) {
@@ -131,13 +170,23 @@ impl SyncQueue {
             }
             let served = self.appends.swap(0, Ordering::AcqRel);
             let round = queue.begin_round();
-            queue.unfinished = round.len();
-            let helpers = round.len() - 1;
-            queue.round = round.into();
+            drop(queue);
+            let began = Instant::now();
+            let (tails, alone) = sorted(round, now);
+            let mut queue = self.queue.lock();
+            queue.unfinished = alone.len();
+            let helpers = if tails.is_empty() { alone.len().saturating_sub(1) } else { alone.len() };
+            queue.round = alone.into();
             for _ in 0..helpers {
                 self.help.notify_one();
             }
-            let began = Instant::now();
+            if !tails.is_empty() {
+                drop(queue);
+                for shard in self.commit(tails, now) {
+                    self.sync(&shard, now);
+                }
+                queue = self.queue.lock();
+            }
             while let Some(shard) = queue.round.pop_front() {
                 drop(queue);
                 self.sync(&shard, now);
@@ -149,6 +198,41 @@ impl SyncQueue {
             }
             took = began.elapsed();
             answered = served + self.appends.load(Ordering::Acquire);
+        }
+    }
+
+    /// Writes the tails to their journals; gives those that must be synced by themselves.
+    fn commit(&self, tails: Vec<OfJournal>, now: &dyn Fn() -> i64) -> Vec<Arc<Shard>> {
+        let mut alone = Vec::new();
+        for (journal, tails) in tails {
+            let records: i64 = tails.iter().map(|(_, tail)| tail.end_offset() - tail.begin_offset()).sum();
+            self.records_synced.fetch_add(records.unsigned_abs(), Ordering::Relaxed);
+            self.syncs.fetch_add(1, Ordering::Relaxed);
+            alone.extend(journal.commit(tails, now, &|shards| self.settle(shards), &|| self.wait_until_settled(now)));
+        }
+        alone
+    }
+
+    /// Has the shards synced, some time soon.
+    fn settle(&self, shards: Vec<Arc<Shard>>) {
+        let mut queue = self.queue.lock();
+        queue.unsettled += shards.len();
+        queue.settling.extend(shards);
+        self.help.notify_one();
+    }
+
+    /// Helps until all is settled.
+    fn wait_until_settled(&self, now: &dyn Fn() -> i64) {
+        let mut queue = self.queue.lock();
+        while queue.unsettled > 0 {
+            if let Some(shard) = queue.settling.pop_front() {
+                drop(queue);
+                self.sync(&shard, now);
+                queue = self.queue.lock();
+                queue.unsettled -= 1;
+            } else {
+                self.lead.wait(&mut queue);
+            }
         }
     }
 

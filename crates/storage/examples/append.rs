@@ -39,6 +39,7 @@ fn main() {
             log_start_offset: 0,
             recovery_point: 0,
             clean_shutdown: true,
+            journal: None,
             now: 0,
         };
         let (mut log, _) = Log::open(disk.clone(), partition, open).unwrap();

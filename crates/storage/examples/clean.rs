@@ -44,6 +44,7 @@ fn one(dir: &Path, codec: Codec, megabytes: u64, keys: u64, bytes: usize) {
         log_start_offset: 0,
         recovery_point: 0,
         clean_shutdown: false,
+        journal: None,
         now: NOW,
     };
     let (mut log, _) = Log::open(disk.clone(), TopicPartition::new("clean", 0), open).unwrap();

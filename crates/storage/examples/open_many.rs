@@ -24,6 +24,7 @@ fn main() {
             log_start_offset: 0,
             recovery_point: 0,
             clean_shutdown: clean,
+            journal: None,
             now: 0,
         };
         Log::open(disk.clone(), partition, open).unwrap().0

@@ -39,6 +39,7 @@ fn write(dir: &Path) {
         log_start_offset: 0,
         recovery_point: 0,
         clean_shutdown: false,
+        journal: None,
         now: now(),
     };
     let (mut log, _) = Log::open(disk, partition.clone(), open).unwrap();
@@ -120,6 +121,7 @@ fn open(dir: &Path) {
             log_start_offset: starts.get(&partition).copied().unwrap_or(0),
             recovery_point: points.get(&partition).copied().unwrap_or(0),
             clean_shutdown: log_dir.was_clean(),
+            journal: None,
             now: now(),
         };
         let (log, recovered) = Log::open(disk.clone(), partition.clone(), open).unwrap();

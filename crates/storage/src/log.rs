@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::config::LogConfig;
 use crate::disk::{Disk, DiskFile};
+use crate::journal::{Tail, Unsynced};
 use crate::leader_epoch::LeaderEpochs;
 use crate::limits::MARKS_MAX;
 use crate::producer_state::{ProducerEntry, ProducerState, snapshot};
@@ -40,6 +41,8 @@ pub struct Log {
     start: i64,
     end: i64,
     synced: i64,
+    /// How far the journal has what is not synced.
+    journaled: Journaled,
     producers: ProducerState,
     /// Offsets at which a producer snapshot lies on disk.
     snapshots: BTreeSet<i64>,
@@ -50,6 +53,15 @@ pub struct Log {
     /// Counts truncations: a sync that began before one says nothing about what came after.
     generation: u64,
     offline: bool,
+}
+
+/// A place in the log up to which the journal has it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Journaled {
+    offset: i64,
+    segment: i64,
+    position: u32,
+    generation: u64,
 }
 
 /// Files and names that must be made durable together with the next batches.
@@ -120,9 +132,15 @@ impl Log {
         self.end
     }
 
-    /// Everything below this offset is durable: goes into `recovery-point-offset-checkpoint`.
+    /// Everything below this offset is durable in the log's own files: goes into `recovery-point-offset-checkpoint`.
     pub fn synced_offset(&self) -> i64 {
         self.synced
+    }
+
+    /// Everything below this offset is durable, in the log or in the journal.
+    pub fn durable_offset(&self) -> i64 {
+        let journaled = self.journaled;
+        if journaled.generation == self.generation { self.synced.max(journaled.offset) } else { self.synced }
     }
 
     /// Below this no transaction is open, given the high watermark.
@@ -254,6 +272,52 @@ impl Log {
             self.synced = ticket.end_offset;
             self.mark(ticket.end_offset, ticket.end_segment, ticket.end_position);
         }
+    }
+
+    /// What is not durable, neither here nor in the journal.
+    pub fn unsynced(&self) -> Unsynced {
+        let durable = self.durable_offset();
+        if self.offline || (durable >= self.end && self.pending.is_empty()) {
+            return Unsynced::Nothing;
+        }
+        let (Some(topic_id), [closed @ .., active]) = (self.topic_id, self.segments.as_slice()) else {
+            return Unsynced::More;
+        };
+        let is_synced = |s: &Segment| s.synced == s.size && s.indexes_synced && s.names_synced;
+        if !self.pending.is_empty() || !active.names_synced || !closed.last().is_none_or(is_synced) {
+            return Unsynced::More;
+        }
+        let journaled = self.journaled;
+        let here = journaled.generation == self.generation && journaled.segment == active.base;
+        let from = if here { active.synced.max(journaled.position) } else { active.synced };
+        match active.log() {
+            Ok(file) if from < active.size => Unsynced::Tail(Tail {
+                file: Arc::clone(file),
+                topic_id,
+                partition: self.partition.partition,
+                segment: active.base,
+                from,
+                to: active.size,
+                begin_offset: durable,
+                end_offset: self.end,
+                generation: self.generation,
+            }),
+            _ => Unsynced::More,
+        }
+    }
+
+    /// The journal has the tail, durably.
+    pub fn journaled(&mut self, tail: &Tail) {
+        if tail.generation != self.generation || tail.end_offset <= self.durable_offset() {
+            return;
+        }
+        self.journaled = Journaled {
+            offset: tail.end_offset,
+            segment: tail.segment,
+            position: tail.to,
+            generation: tail.generation,
+        };
+        self.mark(tail.end_offset, tail.segment, tail.to);
     }
 
     /// A write or sync failed: the log takes nothing more.

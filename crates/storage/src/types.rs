@@ -301,6 +301,8 @@ pub struct Recovered {
     pub scanned: bool,
     /// Bytes cut off behind the last whole batch.
     pub truncated_bytes: u64,
+    /// Bytes of batches that were in the journal only.
+    pub restored_bytes: u64,
     /// Base offset of the first segment that was scanned.
     pub first_scanned: Option<i64>,
     /// Base offsets of segments whose indexes were built anew.

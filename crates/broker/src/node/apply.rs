@@ -154,6 +154,7 @@ impl Node {
                 }
                 Err(error) => {
                     tracing::error!(topic = %topic.name, partition = number, %error, "cannot open the log");
+                    self.journals.keep_leftover();
                     shards.push(None);
                 }
             }
@@ -204,7 +205,8 @@ impl Node {
         now: i64,
     ) -> Result<Arc<Shard>, LogError> {
         let known = self.house.lock().homes.contains_key(partition);
-        let dir = self.dir_of(partition);
+        let (home, dir) = self.dir_of(partition);
+        let (journal, leftover) = self.journals.of(home);
         let (recovery_point, log_start_offset, clean) = {
             let house = self.house.lock();
             let of = |offsets: &BTreeMap<TopicPartition, i64>| offsets.get(partition).copied().unwrap_or(0);
@@ -218,16 +220,20 @@ impl Node {
             log_start_offset,
             recovery_point,
             clean_shutdown: clean,
+            journal: leftover,
             now,
         };
         let (log, recovered) = Log::open(Arc::clone(&self.disk), partition.clone(), open)?;
         if recovered.truncated_bytes > 0 {
             tracing::warn!(%partition, bytes = recovered.truncated_bytes, "cut off a torn end of the log");
         }
+        if recovered.restored_bytes > 0 {
+            tracing::info!(%partition, bytes = recovered.restored_bytes, "the journal had the end of the log");
+        }
         let durability = if self.config.fsync { Durability::Synced } else { Durability::Appended };
         let replica = Replica::new(self.config.node_id, durability);
         let syncs = self.config.fsync.then(|| Arc::clone(&self.syncs));
-        Ok(Shard::new(log, replica, syncs, known && !clean))
+        Ok(Shard::new(log, replica, syncs, journal, known && !clean))
     }
 
     /// Takes over who leads, and says whether it is this node.
@@ -252,10 +258,11 @@ impl Node {
     }
 
     /// The log directory that has the partition, or the one that is to get it: the emptiest.
-    fn dir_of(&self, partition: &TopicPartition) -> &Arc<LogDir> {
+    fn dir_of(&self, partition: &TopicPartition) -> (usize, &Arc<LogDir>) {
         let mut house = self.house.lock();
-        if let Some(dir) = house.homes.get(partition).and_then(|at| self.dirs.get(*at)) {
-            return dir;
+        let home = house.homes.get(partition).copied();
+        if let Some((at, dir)) = home.and_then(|at| Some((at, self.dirs.get(at)?))) {
+            return (at, dir);
         }
         let mut counts = vec![0usize; self.dirs.len()];
         for at in house.homes.values() {
@@ -265,7 +272,7 @@ impl Node {
         }
         let at = (0..counts.len()).min_by_key(|at| counts.get(*at).copied()).unwrap_or(0);
         house.homes.insert(partition.clone(), at);
-        &self.dirs[at]
+        (at, &self.dirs[at])
     }
 
     /// The topic is gone: its logs are marked, and their files removed a little later, when nobody reads them any more.

@@ -140,6 +140,7 @@ impl Node {
             log_start_offset: log.log_start_offset(),
             recovery_point: log.log_end_offset(),
             clean_shutdown: true,
+            journal: None,
             now,
         };
         let (mut log, _) = Log::open(Arc::clone(&self.disk), name.clone(), open)?;

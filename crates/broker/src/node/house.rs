@@ -71,10 +71,9 @@ impl Node {
             self.apply_retention(now);
         }
         if recovery_points {
-            if !self.config.fsync {
-                for shard in self.snapshot().shards() {
-                    shard.sync(&|| now);
-                }
+            // What waits for no disk, and what waited for the journal only.
+            for shard in self.snapshot().shards().filter(|shard| !self.config.fsync || shard.is_journaled()) {
+                shard.sync(&|| now);
             }
             self.write_recovery_points();
         }
@@ -267,6 +266,7 @@ impl Node {
         if !whole {
             return;
         }
+        self.journals.remove();
         for dir in &self.dirs {
             let epoch = self.broker_epoch.load(Ordering::Acquire);
             warn(Arc::as_ref(dir).mark_clean(epoch), ".kafka_cleanshutdown");

@@ -109,6 +109,7 @@ pub(super) fn open(
         log_start_offset: 0,
         recovery_point: 0,
         clean_shutdown: dir.was_clean(),
+        journal: None,
         now,
     };
     let (mut log, _) = Log::open(disk, partition, open)?;
@@ -148,7 +149,7 @@ fn lead(
 ) -> Result<Arc<Shard>, NodeError> {
     let durability = if config.fsync { Durability::Synced } else { Durability::Appended };
     let queue = config.fsync.then(|| Arc::clone(syncs));
-    let shard = Shard::new(log, Replica::new(config.node_id, durability), queue, true);
+    let shard = Shard::new(log, Replica::new(config.node_id, durability), queue, None, true);
     let me = vec![config.node_id];
     let leadership = Leadership { epoch, partition_epoch: 0, replicas: me.clone(), isr: me };
     let end = shard.log_end();

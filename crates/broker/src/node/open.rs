@@ -29,6 +29,7 @@ use crate::config::BrokerConfig;
 use crate::connections::Connections;
 use crate::fetch_session::FetchSessions;
 use crate::hosted::{Host, Published};
+use crate::journal::Journals;
 use crate::loggers::Loggers;
 use crate::node::metadata_log;
 use crate::purgatory::Purgatory;
@@ -134,6 +135,7 @@ impl Node {
         }
         identity.write(&config, &dirs)?;
         let metadata = metadata_log::open(&config, &metadata_dir, &identity.cluster_id, &syncs, now)?;
+        let journals = Journals::open(&config, &dirs)?;
         let mut house = house(&dirs, &metadata.shard.topic)?;
         house.begin(&config, metadata.snapshot_end, now);
         let cleaned = dirs.iter().map(|dir| dir.cleaner_offsets()).collect::<Result<Vec<_>, _>>()?;
@@ -154,6 +156,7 @@ impl Node {
             snapshot: ArcSwap::from_pointee(empty),
             applying: Mutex::new(()),
             syncs,
+            journals,
             purgatory: Purgatory::default(),
             fetch_sessions: FetchSessions::new(seed, fetch_sessions_max),
             coordinators: Default::default(),
@@ -199,6 +202,10 @@ impl Node {
         );
         let _ = node.controller.set(host);
         node.join_cluster(metadata.bootstrap, &identity, now)?;
+        let snapshot = node.snapshot();
+        let is_open =
+            |id, partition| snapshot.by_id.get(&id).is_some_and(|topic: &Arc<_>| topic.shard(partition).is_some());
+        node.journals.forget_leftover(is_open, &snapshot.image);
         Ok(node)
     }
 

@@ -281,7 +281,8 @@ fn open(
     now: i64,
 ) -> (Log, Recovered) {
     let topic_id = Some(Uuid::from_u128(7));
-    let open = OpenLog { dir, config, topic_id, log_start_offset: 0, recovery_point, clean_shutdown, now };
+    let open =
+        OpenLog { dir, config, topic_id, log_start_offset: 0, recovery_point, clean_shutdown, journal: None, now };
     Log::open(disk.clone(), TopicPartition::new("t", 0), open).unwrap()
 }
 

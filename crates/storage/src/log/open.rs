@@ -8,9 +8,10 @@ use std::sync::Arc;
 use base64::Engine;
 use uuid::Uuid;
 
-use super::{Log, Pending};
+use super::{Journaled, Log, Pending};
 use crate::config::LogConfig;
 use crate::disk::{Disk, OpenMode, read_small};
+use crate::journal::Leftover;
 use crate::leader_epoch::LeaderEpochs;
 use crate::producer_state::ProducerState;
 use crate::segment::{CLEANED, DELETED, SWAP, Segment, parse_file_name, remove_files};
@@ -33,6 +34,8 @@ pub struct OpenLog {
     pub recovery_point: i64,
     /// The last shutdown was clean ([`crate::LogDir::was_clean`]).
     pub clean_shutdown: bool,
+    /// What the run before has left in the journal of the log directory.
+    pub journal: Option<Arc<Leftover>>,
     /// The time, in milliseconds.
     pub now: i64,
 }
@@ -71,6 +74,7 @@ impl Log {
             start: 0,
             end: 0,
             synced: 0,
+            journaled: Journaled::default(),
             producers: ProducerState::default(),
             snapshots: found.snapshots,
             epochs,
@@ -98,7 +102,8 @@ impl Log {
             log.pending.dir(&log.dir.clone());
             return Ok((log, recovered));
         }
-        log.recover(open.clean_shutdown, open.recovery_point, !epochs_whole, &mut recovered)?;
+        let journal = open.journal.as_deref().filter(|_| !open.clean_shutdown);
+        log.recover(open.clean_shutdown, open.recovery_point, !epochs_whole, journal, &mut recovered)?;
         log.start = open.log_start_offset.max(log.segments[0].base);
         if log.start > log.end {
             // The log start was made durable, what it was moved over was not.

@@ -1,8 +1,13 @@
 //! Recovery: after a crash everything from the recovery point on is read and checked, a torn tail is cut off, and indexes and
 //! producers' state are built again from what is left.
 
+use std::io::{self, IoSlice};
+
+use andiron_protocol::batch::Batches;
+
 use super::Log;
 use super::append::{control_of, end_transaction};
+use crate::journal::Leftover;
 use crate::limits::{PRODUCER_RECALL_MS, PRODUCER_RECALL_OFFSETS};
 use crate::producer_state::snapshot;
 use crate::scan::{Scan, Stopped, find_header};
@@ -17,6 +22,7 @@ impl Log {
         clean: bool,
         recovery_point: i64,
         epochs: bool,
+        journal: Option<&Leftover>,
         recovered: &mut Recovered,
     ) -> Result<(), LogError> {
         let last = self.segments.len() - 1;
@@ -29,7 +35,7 @@ impl Log {
             let sane = self.segments[at].indexes_are_sane(!clean || at == last);
             if !self.io("reading", sane)? {
                 recovered.rebuilt_indexes.push(self.segments[at].base);
-                self.scan_segment(at, false, recovered)?;
+                self.scan_segment(at, false, None, recovered)?;
                 let mut files = Vec::new();
                 let dirty = self.segments[at].dirty_files(true, &mut files);
                 self.fail("recovering", dirty)?;
@@ -49,7 +55,7 @@ impl Log {
         recovered.first_scanned = self.segments.get(at).map(|s| s.base);
         let transactions = self.segments[at..].iter().any(|s| self.disk.exists(&s.path("txnindex")));
         while at < self.segments.len() {
-            let (next, torn) = self.scan_segment(at, true, recovered)?;
+            let (next, torn) = self.scan_segment(at, true, journal, recovered)?;
             // A hole: what is behind it was written later, and nobody was told of it. Compaction leaves holes that are none.
             let hole = self.segments.get(at + 1).is_some_and(|s| s.base > next) && next >= recovery_point;
             if torn || (hole && !self.config.compact) {
@@ -99,17 +105,21 @@ impl Log {
 
     /// Reads a segment from its begin, checks every batch, builds its indexes, cuts off what is no whole batch. Returns the offset
     /// behind its last record and whether something was cut.
+    /// What the journal has of the batches that follow is put behind them, durably. Where that closes the gap to the next
+    /// segment, nothing was lost.
     /// `transactions`: whether the index of aborted transactions is emptied, to be built by [`Log::reload_producers`].
     fn scan_segment(
         &mut self,
         at: usize,
         transactions: bool,
+        journal: Option<&Leftover>,
         recovered: &mut Recovered,
     ) -> Result<(i64, bool), LogError> {
         let restarted = self.segments[at].restart(&self.config, transactions);
         let (file, len) = self.fail("recovering", restarted)?;
         let mut scan = Scan::new(&*file, 0, len);
         let mut next = self.segments[at].base;
+        let mut epoch = i32::MIN;
         loop {
             let batch = match scan.next() {
                 Ok(Some((_, batch))) => batch,
@@ -125,19 +135,58 @@ impl Log {
                 break;
             }
             next = header.next_offset();
-            self.epochs.assign(header.partition_leader_epoch, header.base_offset);
+            epoch = header.partition_leader_epoch;
+            self.epochs.assign(epoch, header.base_offset);
+        }
+        let found = u64::from(self.segments[at].size);
+        if let Some(journal) = journal {
+            let restored = self.restore(at, journal, next, epoch);
+            next = self.fail("recovering", restored)?;
         }
         let whole = u64::from(self.segments[at].size);
-        if whole < len {
-            recovered.truncated_bytes += len - whole;
+        recovered.restored_bytes += whole - found;
+        recovered.truncated_bytes += len.saturating_sub(found);
+        if whole != len || whole > found {
             let cut = file.set_len(whole).and_then(|()| file.sync_data());
             self.fail("recovering", cut)?;
         }
+        let gap = self.segments.get(at + 1).is_none_or(|following| following.base != next);
         if at + 1 < self.segments.len() {
             let trimmed = self.segments[at].deactivate();
             self.fail("recovering", trimmed)?;
         }
-        Ok((next, whole < len))
+        Ok((next, found < len && (gap || whole == found)))
+    }
+
+    /// Appends to a segment what the journal has from `next` on, as long as it follows without a gap and is of no earlier leader
+    /// than what stands there: anything else is of a log that was, before another program had it. Gives the offset behind it.
+    fn restore(&mut self, at: usize, journal: &Leftover, mut next: i64, mut epoch: i32) -> io::Result<i64> {
+        let Some(topic_id) = self.topic_id else { return Ok(next) };
+        let below = self.segments.get(at + 1).map_or(i64::MAX, |following| following.base);
+        let mut bytes = Vec::new();
+        for stretch in journal.of(topic_id, self.partition.partition) {
+            bytes.clear();
+            stretch.read_into(&mut bytes)?;
+            for batch in Batches::new(&bytes) {
+                let Ok(batch) = batch else { return Ok(next) };
+                let header = batch.header;
+                if header.base_offset < next {
+                    continue;
+                }
+                let follows =
+                    header.base_offset == next && header.last_offset_delta >= 0 && header.next_offset() <= below;
+                let room = i32::try_from(u64::from(self.segments[at].size) + header.size() as u64).is_ok();
+                if !follows || !room || header.partition_leader_epoch < epoch || batch.check_crc().is_err() {
+                    return Ok(next);
+                }
+                self.segments[at].write(&[IoSlice::new(batch.bytes)])?;
+                self.segments[at].note(&header, &self.config)?;
+                next = header.next_offset();
+                epoch = header.partition_leader_epoch;
+                self.epochs.assign(epoch, header.base_offset);
+            }
+        }
+        Ok(next)
     }
 
     /// Builds the producers' state from the newest snapshot that is whole and the log behind it. Indexes of aborted transactions of

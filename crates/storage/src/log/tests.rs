@@ -44,6 +44,7 @@ impl Place {
             log_start_offset: 0,
             recovery_point,
             clean_shutdown: clean,
+            journal: None,
             now: NOW,
         };
         Log::open(self.disk.clone(), TopicPartition::new("t", 0), open).unwrap()
@@ -647,6 +648,7 @@ fn another_topics_directory_is_refused() {
         log_start_offset: 0,
         recovery_point: 0,
         clean_shutdown: true,
+        journal: None,
         now: NOW,
     };
     let refused = Log::open(place.disk.clone(), TopicPartition::new("t", 0), open).unwrap_err();
