@@ -176,6 +176,7 @@ fn touch(dir: &Path) {
             log_start_offset: starts.get(&partition).copied().unwrap_or(0),
             recovery_point: points.get(&partition).copied().unwrap_or(0),
             clean_shutdown: clean,
+            journal: None,
             now: now(),
         };
         let (mut log, recovered) = Log::open(disk.clone(), partition.clone(), open).unwrap();

@@ -167,6 +167,7 @@ pub(crate) fn open_with(
         log_start_offset,
         recovery_point: if from_scratch { 0 } else { recovery_point },
         clean_shutdown: dir.was_clean() && !from_scratch,
+        journal: None,
         now: clock.now(),
     };
     let (log, _) = Log::open(disk.clone(), partition(), open)?;

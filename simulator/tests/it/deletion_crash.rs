@@ -41,6 +41,7 @@ fn open(disk: &Arc<dyn Disk>, dir: &LogDir, id: Uuid, now: i64) -> Result<Log, S
         log_start_offset: dir.log_start_offsets()?.get(&partition()).copied().unwrap_or(0),
         recovery_point: dir.recovery_points()?.get(&partition()).copied().unwrap_or(0),
         clean_shutdown: dir.was_clean(),
+        journal: None,
         now,
     };
     Ok(Log::open(disk.clone(), partition(), open)?.0)

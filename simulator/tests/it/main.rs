@@ -6,6 +6,7 @@ mod cleaning;
 mod cleaning_arbitrary;
 mod cleaning_crash;
 mod deletion_crash;
+mod journal_crash;
 mod kills;
 mod stop;
 mod storage_crash;

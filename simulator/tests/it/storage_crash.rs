@@ -70,6 +70,7 @@ fn open(disk: &Arc<dyn Disk>, clock: &SimClock, from_scratch: bool) -> Result<(S
         log_start_offset,
         recovery_point: if from_scratch { 0 } else { recovery_point },
         clean_shutdown: dir.was_clean() && !from_scratch,
+        journal: None,
         now: clock.now(),
     };
     let (log, recovered) = Log::open(disk.clone(), partition(), open)?;
