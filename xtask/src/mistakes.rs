@@ -26,8 +26,9 @@ const POWER: &str = "kills::power_lost";
 const LOG: &str = "storage_crash";
 const CLEANER: &str = "cleaning_crash";
 const DELETION: &str = "deletion_crash";
+const JOURNAL: &str = "journal_crash";
 
-const MISTAKES: [Mistake; 20] = [
+const MISTAKES: [Mistake; 25] = [
     Mistake {
         name: "what is not durable is acknowledged",
         file: "crates/replication/src/partition.rs",
@@ -168,6 +169,41 @@ const MISTAKES: [Mistake; 20] = [
         wrong: "self.io(\"deleting\", self.disk.create_dir_all(&to))?;",
         found_by: DELETION,
     },
+    Mistake {
+        name: "the journal is not synced",
+        file: "crates/storage/src/journal.rs",
+        right: "            current.file.sync_data()?;\n",
+        wrong: "",
+        found_by: JOURNAL,
+    },
+    Mistake {
+        name: "the name of a new journal is not synced",
+        file: "crates/storage/src/journal.rs",
+        right: "            self.disk.sync_dir(&self.dir)?;\n            self.current = Some(Written { file,",
+        wrong: "            self.current = Some(Written { file,",
+        found_by: JOURNAL,
+    },
+    Mistake {
+        name: "what only the journal has is not put back",
+        file: "crates/storage/src/log/open.rs",
+        right: ".filter(|_| !open.clean_shutdown);",
+        wrong: ".filter(|_| open.clean_shutdown);",
+        found_by: JOURNAL,
+    },
+    Mistake {
+        name: "what the journal had is put back and not synced",
+        file: "crates/storage/src/log/recover.rs",
+        right: "let cut = file.set_len(whole).and_then(|()| file.sync_data());",
+        wrong: "let cut = file.set_len(whole);",
+        found_by: JOURNAL,
+    },
+    Mistake {
+        name: "the journal is written again before its records are in the logs",
+        file: "crates/broker/src/journal.rs",
+        right: "            settled();\n",
+        wrong: "            _ = settled;\n",
+        found_by: POWER,
+    },
 ];
 
 /// Which mistakes to make.
@@ -185,7 +221,7 @@ pub fn run(what: &Mistakes) -> anyhow::Result<()> {
     let folder = crate::python::cache()?.join("mistakes");
     let tree = folder.join("tree");
     copy_tree(&crate::tidy::root()?, &tree)?;
-    for found_by in [POWER, LOG, CLEANER, DELETION] {
+    for found_by in [POWER, LOG, CLEANER, DELETION, JOURNAL] {
         if chosen.iter().any(|m| m.found_by == found_by) {
             let right = test(&tree, &folder, found_by)?;
             ensure!(right.status.success(), "{found_by} fails without a mistake:\n{}", words(&right));

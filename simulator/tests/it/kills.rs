@@ -59,6 +59,7 @@ fn config() -> BrokerConfig {
         ("transaction.state.log.replication.factor", "1"),
         ("transaction.state.log.min.isr", "1"),
         ("log.roll.ms", "900"),
+        ("andiron.journal.bytes", "1500"),
         ("log.index.interval.bytes", "200"),
         ("log.index.size.max.bytes", "4096"),
         ("log.segment.delete.delay.ms", "300"),
