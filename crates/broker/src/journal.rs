@@ -72,7 +72,6 @@ impl Journals {
 }
 
 /// The journal of a log directory.
-#[derive(Debug)]
 pub(crate) struct DirJournal {
     state: Mutex<State>,
 }
@@ -86,12 +85,6 @@ struct State {
     previous: Vec<Weak<Shard>>,
     /// Counts the files; a shard notes in which it is listed.
     file: u64,
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.journal.fmt(f)
-    }
 }
 
 impl DirJournal {

@@ -246,7 +246,12 @@ fn check(left: &SimDisk, clock: &SimClock, told: &AllTold, at_crash: &str) -> u6
                 for record in batch.records(&mut Vec::new()).unwrap() {
                     let record = record.unwrap();
                     let key = String::from_utf8_lossy(record.key.unwrap()).into_owned();
-                    assert_eq!(told.keys.get(record.offset as usize), Some(&key), "{at_crash}: {name}: {}", record.offset);
+                    assert_eq!(
+                        told.keys.get(record.offset as usize),
+                        Some(&key),
+                        "{at_crash}: {name}: {}",
+                        record.offset
+                    );
                 }
                 at = batch.header.next_offset();
             }

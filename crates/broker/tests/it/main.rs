@@ -3,6 +3,7 @@
 
 mod admin;
 mod cleaning;
+mod journal;
 mod node;
 mod produce_and_fetch;
 mod topics;

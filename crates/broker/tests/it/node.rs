@@ -59,6 +59,12 @@ impl Fixture {
         self.node = open(&folder, &self.more, self.now);
     }
 
+    /// The same with `more` settings.
+    pub(crate) fn restart_with(&mut self, more: &[(&str, &str)]) {
+        self.more.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        self.restart();
+    }
+
     /// Opens the folder again as it lies there, with no clean end before and `more` settings.
     pub(crate) fn crash(&mut self, more: &[(&str, &str)]) {
         self.node.stop();

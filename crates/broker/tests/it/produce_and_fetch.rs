@@ -22,7 +22,7 @@ pub(crate) fn batch(options: BatchOptions, timestamps: &[i64]) -> Bytes {
     builder.build().unwrap()
 }
 
-fn produce_request(acks: i16, records: Bytes) -> ProduceRequest {
+pub(crate) fn produce_request(acks: i16, records: Bytes) -> ProduceRequest {
     let data = PartitionProduceData::default().with_index(0).with_records(Some(records));
     let topic = TopicProduceData::default().with_name(name_of("orders")).with_partition_data(vec![data]);
     ProduceRequest::default().with_acks(acks).with_timeout_ms(1_000).with_topic_data(vec![topic])
