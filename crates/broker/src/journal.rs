@@ -1,21 +1,19 @@
 //! The journal of a log directory and whose records are in it: what a round of syncs makes durable with one fdatasync, and
 //! whom it waits for before a file of the journal is written again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use andiron_metadata::image::Image;
 use andiron_storage::{Journal, Leftover, LogDir, LogDirError, Tail};
 use parking_lot::Mutex;
 
 use crate::config::BrokerConfig;
 use crate::shard::Shard;
+use crate::topics::Snapshot;
 
 /// The journals of a node's log directories, by their places.
 pub(crate) struct Journals {
     dirs: Vec<OfDir>,
-    /// Some log could not be opened: it may still need what is left.
-    keep: AtomicBool,
 }
 
 struct OfDir {
@@ -35,7 +33,7 @@ impl Journals {
             Ok(OfDir { written, leftover: Mutex::new(Some(Arc::new(leftover))) })
         };
         let dirs = dirs.iter().map(open).collect::<Result<_, LogDirError>>()?;
-        Ok(Journals { dirs, keep: AtomicBool::new(false) })
+        Ok(Journals { dirs })
     }
 
     /// The journal for a log in a directory, and what the run before has left in one.
@@ -43,17 +41,14 @@ impl Journals {
         self.dirs.get(dir).map_or((None, None), |dir| (dir.written.clone(), dir.leftover.lock().clone()))
     }
 
-    /// A log was not opened.
-    pub(crate) fn keep_leftover(&self) {
-        self.keep.store(true, Ordering::Release);
-    }
-
-    /// The logs of the image have been opened: what the run before has left is done with.
-    pub(crate) fn forget_leftover(&self, is_open: impl Fn(andiron_protocol::Uuid, i32) -> bool, image: &Image) {
+    /// The logs of the first image have been opened: what the run before has left is done with, unless one that may need it
+    /// could not be.
+    pub(crate) fn forget_leftover(&self, snapshot: &Snapshot) {
         for dir in &self.dirs {
             let Some(leftover) = dir.leftover.lock().take() else { continue };
-            let all = leftover.logs().all(|(id, partition)| image.topic_by_id(id).is_none() || is_open(id, partition));
-            if !all || self.keep.load(Ordering::Acquire) {
+            let is_done =
+                |(id, partition)| snapshot.by_id.get(&id).is_none_or(|topic| topic.shard(partition).is_some());
+            if !leftover.logs().all(is_done) {
                 tracing::warn!("the journal of the run before stays: a log whose records it may have is not open");
             } else if let Err(error) = leftover.remove() {
                 tracing::warn!(%error, "cannot remove the journal of the run before");

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use andiron_protocol::crc::crc32c;
 
 use crate::disk::{Disk, DiskFile, FileRange, OpenMode};
+use crate::index::word;
 
 const NAME: &str = "andiron-journal-";
 const MAGIC: u32 = u32::from_be_bytes(*b"ANDJ");
@@ -260,8 +261,4 @@ impl Leftover {
             _ => Ok(()),
         })
     }
-}
-
-fn word(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).map_or(0, |word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
 }

@@ -154,7 +154,6 @@ impl Node {
                 }
                 Err(error) => {
                     tracing::error!(topic = %topic.name, partition = number, %error, "cannot open the log");
-                    self.journals.keep_leftover();
                     shards.push(None);
                 }
             }

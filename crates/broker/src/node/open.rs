@@ -202,10 +202,7 @@ impl Node {
         );
         let _ = node.controller.set(host);
         node.join_cluster(metadata.bootstrap, &identity, now)?;
-        let snapshot = node.snapshot();
-        let is_open =
-            |id, partition| snapshot.by_id.get(&id).is_some_and(|topic: &Arc<_>| topic.shard(partition).is_some());
-        node.journals.forget_leftover(is_open, &snapshot.image);
+        node.journals.forget_leftover(&node.snapshot());
         Ok(node)
     }
 

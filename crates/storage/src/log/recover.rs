@@ -163,6 +163,9 @@ impl Log {
     fn restore(&mut self, at: usize, journal: &Leftover, mut next: i64, mut epoch: i32) -> io::Result<i64> {
         let Some(topic_id) = self.topic_id else { return Ok(next) };
         let below = self.segments.get(at + 1).map_or(i64::MAX, |following| following.base);
+        if next >= below {
+            return Ok(next);
+        }
         let mut bytes = Vec::new();
         for stretch in journal.of(topic_id, self.partition.partition) {
             bytes.clear();
