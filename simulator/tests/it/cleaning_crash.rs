@@ -10,7 +10,7 @@ use andiron_simulator::{Loss, Operation, SimClock, SimDisk};
 use andiron_storage::Disk;
 
 use crate::cleaning::{MAP_BYTES, Policy, RETENTION, ROOT, Told, compare, compare_producers, open, partition};
-use crate::stop::{Phases, Stop, summary};
+use crate::stop::{Stop, summary, tell};
 
 /// The story that is cut off at every operation.
 fn story(disk: &Arc<dyn Disk>, clock: &SimClock, policy: Policy, told: &mut Told) -> Result<(), Stop> {
@@ -150,16 +150,12 @@ fn check(left: &SimDisk, clock: &SimClock, policy: Policy, told: &Told, at_crash
 }
 
 fn run(crash_at: Option<u64>, seed: u64, policy: Policy) -> (SimDisk, SimClock, Told) {
-    let disk = SimDisk::new(seed);
-    if let Some(at) = crash_at {
-        disk.crash_at(at);
-    }
-    let clock = SimClock::new(1_700_000_000_000);
-    let mut told = Told { phases: Phases::of(&disk), ..Told::default() };
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let ended = story(&shared, &clock, policy, &mut told);
-    assert_eq!(ended.is_err(), crash_at.is_some(), "{ended:?}");
-    (disk, clock, told)
+    tell(
+        crash_at,
+        seed,
+        |phases| Told { phases, ..Told::default() },
+        |disk, clock, told| story(disk, clock, policy, told),
+    )
 }
 
 fn crash_everywhere(policy: Policy) {

@@ -1,8 +1,10 @@
 //! What ends a story before its time, and what it was at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use andiron_simulator::{Operation, SimDisk, Tally};
+use andiron_simulator::{Operation, SimClock, SimDisk, Tally};
+use andiron_storage::Disk;
 
 /// What ended a story early.
 #[derive(Debug)]
@@ -30,6 +32,25 @@ impl Phases {
             disk.begin_phase(name);
         }
     }
+}
+
+/// Tells a story on a new disk, up to the operation at which everything stops, if any. `told` begins what is told in it.
+pub(crate) fn tell<T>(
+    crash_at: Option<u64>,
+    seed: u64,
+    told: impl FnOnce(Phases) -> T,
+    story: impl FnOnce(&Arc<dyn Disk>, &SimClock, &mut T) -> Result<(), Stop>,
+) -> (SimDisk, SimClock, T) {
+    let disk = SimDisk::new(seed);
+    if let Some(at) = crash_at {
+        disk.crash_at(at);
+    }
+    let clock = SimClock::new(1_700_000_000_000);
+    let mut told = told(Phases::of(&disk));
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let ended = story(&shared, &clock, &mut told);
+    assert_eq!(ended.is_err(), crash_at.is_some(), "{ended:?}");
+    (disk, clock, told)
 }
 
 /// One line: at how many operations of each phase a crash was tried, and of which kinds they are. Every kind of `wanted` must be

@@ -14,7 +14,7 @@ use andiron_storage::{
 };
 use uuid::Uuid;
 
-use crate::stop::{Phases, Stop, summary};
+use crate::stop::{Phases, Stop, summary, tell};
 
 const ROOT: &str = "/log";
 
@@ -348,16 +348,7 @@ fn check(left: &SimDisk, clock: &SimClock, told: &Told, at_crash: &str) {
 }
 
 fn run(crash_at: Option<u64>, seed: u64) -> (SimDisk, SimClock, Told) {
-    let disk = SimDisk::new(seed);
-    if let Some(at) = crash_at {
-        disk.crash_at(at);
-    }
-    let clock = SimClock::new(1_700_000_000_000);
-    let mut told = Told { phases: Phases::of(&disk), ..Told::default() };
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let ended = story(&shared, &clock, &mut told);
-    assert_eq!(ended.is_err(), crash_at.is_some(), "{ended:?}");
-    (disk, clock, told)
+    tell(crash_at, seed, |phases| Told { phases, ..Told::default() }, story)
 }
 
 #[test]
