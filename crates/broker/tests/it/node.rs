@@ -33,6 +33,10 @@ pub(crate) fn open(folder: &std::path::Path, more: &[(String, String)], now: i64
     Node::open(config, Arc::new(RealDisk::new()), now).unwrap()
 }
 
+fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
 impl Fixture {
     pub(crate) fn new() -> Fixture {
         Fixture::with(&[])
@@ -40,7 +44,7 @@ impl Fixture {
 
     pub(crate) fn with(more: &[(&str, &str)]) -> Fixture {
         let folder = tempfile::tempdir().unwrap();
-        let more: Vec<(String, String)> = more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let more = owned(more);
         let node = open(folder.path(), &more, START);
         let session = Session::new("127.0.0.1:50000".parse().unwrap(), "PLAINTEXT", Door::Broker);
         Fixture { node, session, now: START, folder, more }
@@ -61,7 +65,7 @@ impl Fixture {
 
     /// The same with `more` settings.
     pub(crate) fn restart_with(&mut self, more: &[(&str, &str)]) {
-        self.more.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        self.more.extend(owned(more));
         self.restart();
     }
 
@@ -70,7 +74,7 @@ impl Fixture {
         self.node.stop();
         let unused = tempfile::tempdir().unwrap();
         self.node = open(unused.path(), &[], self.now);
-        self.more.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        self.more.extend(owned(more));
         self.now += 1_000;
         self.node = open(self.folder.path(), &self.more, self.now);
     }
