@@ -14,6 +14,8 @@ use andiron_protocol::batch::TimestampType;
 use andiron_protocol::compression::Codec;
 use andiron_storage::{CompressionType, LogConfig};
 
+use crate::limits::SEND_BUFFER_BYTES;
+
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -93,9 +95,16 @@ pub struct BrokerConfig {
 }
 
 impl BrokerConfig {
-    /// `socket.send.buffer.bytes` or `socket.receive.buffer.bytes`; none (-1) leaves the size to the system.
-    pub fn socket_buffer_bytes(&self, key: &str) -> Option<usize> {
-        usize::try_from(self.settings.int(key)).ok()
+    /// `socket.send.buffer.bytes`; none (-1) leaves the size to the system. Where it is not given, more than Kafka's default,
+    /// which would wake the sender of a large answer for every 64 KiB.
+    pub fn send_buffer_bytes(&self) -> Option<usize> {
+        let key = "socket.send.buffer.bytes";
+        self.settings.given(key).map_or(Some(SEND_BUFFER_BYTES), |_| usize::try_from(self.settings.int(key)).ok())
+    }
+
+    /// `socket.receive.buffer.bytes`; none (-1) leaves the size to the system.
+    pub fn receive_buffer_bytes(&self) -> Option<usize> {
+        usize::try_from(self.settings.int("socket.receive.buffer.bytes")).ok()
     }
 
     /// Reads a properties text, or takes what holds without a file; `overrides` stand over it.

@@ -31,6 +31,14 @@ fn without_a_file_everything_is_on_loopback() {
 }
 
 #[test]
+fn a_send_buffer_that_nobody_asked_for_is_the_larger_one() {
+    for (given, bytes) in [(None, Some(524_288)), (Some("102400"), Some(102_400)), (Some("-1"), None)] {
+        let given: Vec<_> = given.iter().map(|bytes| ("socket.send.buffer.bytes", *bytes)).collect();
+        assert_eq!(config(&given).unwrap().send_buffer_bytes(), bytes, "{given:?}");
+    }
+}
+
+#[test]
 fn port_0_is_advertised_as_the_port_that_was_found() {
     let mut config = config(&[("listeners", "PLAINTEXT://0.0.0.0:0,CONTROLLER://localhost:0")]).unwrap();
     config.resolve(&[("PLAINTEXT".to_owned(), 4711), ("CONTROLLER".to_owned(), 4712)], "here");

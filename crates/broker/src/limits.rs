@@ -9,6 +9,10 @@ pub(crate) const QUOTA_SENSORS_MAX: usize = 10_000;
 /// How long a session must have been idle before a new one may take its place.
 pub(crate) const FETCH_SESSION_EVICTION_MS_MIN: i64 = 120_000;
 
+/// What a socket's send buffer is asked to hold where `socket.send.buffer.bytes` is not given. A consumed record costs half of
+/// what it does with Kafka's 102,400; with 1 MiB it is dearer again (docs/benchmarks.md).
+pub(crate) const SEND_BUFFER_BYTES: usize = 512 << 10;
+
 /// How long a round of syncs waits at most for the producers that the one before answered.
 pub(crate) const GROUP_COMMIT_GATHER_MAX: std::time::Duration = std::time::Duration::from_millis(2);
 

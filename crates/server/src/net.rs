@@ -29,7 +29,7 @@ pub(crate) struct Context {
     pub(crate) listener: Arc<str>,
     pub(crate) door: Door,
     pub(crate) request_bytes_max: usize,
-    /// `socket.send.buffer.bytes` and `socket.receive.buffer.bytes`; none leaves it to the system.
+    /// Sizes of a socket's buffers; none leaves it to the system.
     pub(crate) send_buffer_bytes: Option<usize>,
     pub(crate) receive_buffer_bytes: Option<usize>,
     /// `connections.max.idle.ms`; never where it is negative.

@@ -5,11 +5,12 @@
 use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::limits::INDEX_TAIL_ENTRIES_MAX;
 
-/// So many entries are read at once at the end of a binary search in a file.
+/// So many entries are read at once by a search in a file.
 const SEARCH_ENTRIES: usize = 256;
 /// The larger of the two kinds of entries.
 const ENTRY_BYTES_MAX: usize = 12;
@@ -78,20 +79,38 @@ pub(crate) struct Index<E> {
     touched: bool,
     tail: Vec<E>,
     last: Option<E>,
+    /// What the last search of the file found: who reads on finds the next among the entries behind it.
+    found: AtomicUsize,
 }
 
 impl<E: Entry> Index<E> {
     /// An empty index, to be preallocated to as many whole entries as `max_bytes` hold.
     pub fn create(disk: &dyn Disk, path: &Path, max_bytes: u32) -> io::Result<Self> {
         let file = disk.open(path, OpenMode::Truncate)?;
-        Ok(Index { file, preallocate: whole::<E>(max_bytes), on_file: 0, touched: true, tail: Vec::new(), last: None })
+        Ok(Index {
+            file,
+            preallocate: whole::<E>(max_bytes),
+            on_file: 0,
+            touched: true,
+            tail: Vec::new(),
+            last: None,
+            found: AtomicUsize::new(0),
+        })
     }
 
     /// An index as a clean close or a roll left it: every whole entry of the file counts.
     pub fn open(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
         let file = disk.open(path, OpenMode::Write)?;
         let on_file = (file.size()? / E::BYTES as u64) as usize;
-        let mut index = Index { file, preallocate: 0, on_file, touched: false, tail: Vec::new(), last: None };
+        let mut index = Index {
+            file,
+            preallocate: 0,
+            on_file,
+            touched: false,
+            tail: Vec::new(),
+            last: None,
+            found: AtomicUsize::new(0),
+        };
         if on_file > 0 {
             index.last = Some(index.get(on_file - 1)?);
         }
@@ -170,20 +189,20 @@ impl<E: Entry> Index<E> {
             return Ok(self.on_file + self.tail.partition_point(before));
         }
         let (mut low, mut high) = (0, self.on_file);
-        while high - low > SEARCH_ENTRIES {
-            let middle = low + (high - low) / 2;
-            if before(&self.get(middle)?) { low = middle + 1 } else { high = middle }
-        }
-        // The last steps are one read.
+        let mut at = self.found.load(Ordering::Relaxed).saturating_sub(1);
         let mut block = [0u8; SEARCH_ENTRIES * ENTRY_BYTES_MAX];
-        let block = &mut block[..(high - low) * E::BYTES];
-        self.file.read_exact_at(block, (low * E::BYTES) as u64)?;
-        let first = low;
-        let entry = |at: usize| E::read(&block[(at - first) * E::BYTES..]);
         while low < high {
-            let middle = low + (high - low) / 2;
-            if before(&entry(middle)) { low = middle + 1 } else { high = middle }
+            at = at.clamp(low, high - 1);
+            let block = &mut block[..(high - at).min(SEARCH_ENTRIES) * E::BYTES];
+            self.file.read_exact_at(block, (at * E::BYTES) as u64)?;
+            match block.chunks_exact(E::BYTES).take_while(|entry| before(&E::read(entry))).count() {
+                0 => high = at,
+                all if all * E::BYTES == block.len() => low = at + all,
+                some => (low, high) = (at + some, at + some),
+            }
+            at = low + (high - low) / 2;
         }
+        self.found.store(low, Ordering::Relaxed);
         Ok(low)
     }
 
@@ -209,3 +228,6 @@ impl<E: Entry> Index<E> {
 fn whole<E: Entry>(bytes: u32) -> u64 {
     u64::from(bytes) - u64::from(bytes) % E::BYTES as u64
 }
+
+#[cfg(test)]
+mod tests;
