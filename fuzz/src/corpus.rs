@@ -10,6 +10,8 @@ use andiron_protocol::guard;
 use andiron_simulator::bytes_of;
 use bytes::Bytes;
 
+use crate::recovery::{end_of, moved_to_a_journal};
+
 /// Runs what lies in a target's folder of the corpus.
 fn replay(target: &str, run: fn(&[u8])) {
     let folder = folder(target);
@@ -80,6 +82,32 @@ fn batches() {
 #[test]
 fn recovery() {
     replay("recovery", crate::recovery::recovery);
+}
+
+#[test]
+fn what_was_moved_to_a_journal_is_put_back() {
+    let mut moved = 0;
+    for (name, input) in killed() {
+        let Some(journaled) = moved_to_a_journal(&input) else { continue };
+        moved += 1;
+        let (end, before) = end_of(&input).unwrap_or_else(|| panic!("{name} does not open"));
+        let (again, restored) = end_of(&journaled).unwrap_or_else(|| panic!("{name} does not open with a journal"));
+        assert_eq!((again, before), (end, 0), "{name}");
+        assert!(restored > 0, "{name}: nothing was in the journal only");
+        if std::env::var_os("UPDATE").is_some() {
+            let written = std::fs::write(folder("recovery").join(format!("made-journal-{name}")), journaled);
+            written.unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+    assert!(moved > 5, "{moved} inputs have two batches");
+}
+
+/// The folders of the corpus that a kill left, by name.
+fn killed() -> Vec<(String, Vec<u8>)> {
+    let files = std::fs::read_dir(folder("recovery")).into_iter().flatten().flatten();
+    let named = files.map(|file| (file.file_name().to_string_lossy().into_owned(), file.path()));
+    let killed = named.filter(|(name, _)| name.contains("killed") && !name.starts_with("made"));
+    killed.filter_map(|(name, path)| Some((name, std::fs::read(path).ok()?))).collect()
 }
 
 #[test]

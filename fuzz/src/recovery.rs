@@ -2,7 +2,7 @@
 //! be read, take appends and survive the next loss of power, and no batch that stood whole before the tear may be lost.
 //!
 //! An input is one byte of settings and then files, each as what it is (a byte), the base offset in its name (two bytes),
-//! its length (two bytes) and its bytes.
+//! its length (two bytes) and its bytes. For a journal the base offset is its number.
 
 use std::collections::BTreeMap;
 use std::io::IoSlice;
@@ -13,7 +13,7 @@ use andiron_protocol::batch::{Batch, BatchBuilder, BatchOptions, Batches, walk_r
 use andiron_protocol::crc::crc32c;
 use andiron_simulator::{Loss, SimDisk};
 use andiron_storage::{
-    AppendOrigin, Disk, Log, LogConfig, LogDir, LogError, OpenLog, OpenMode, Recovered, TopicPartition,
+    AppendOrigin, Disk, Journal, Log, LogConfig, LogDir, LogError, OpenLog, OpenMode, Recovered, TopicPartition,
 };
 use uuid::Uuid;
 
@@ -49,6 +49,11 @@ const DIRECTORY: [&str; 5] = [
     "meta.properties",
     ".kafka_cleanshutdown",
 ];
+/// What kind of file a journal is: the last.
+const JOURNAL: usize = SEGMENT.len() + PARTITION.len() + DIRECTORY.len();
+/// Magic, checksum, number, topic id, partition and length of an entry.
+const JOURNAL_HEADER_BYTES: usize = 40;
+const JOURNAL_FILE_BYTES: u64 = 4_096;
 
 fn partition() -> TopicPartition {
     TopicPartition::new("t", 0)
@@ -72,8 +77,13 @@ pub fn recovery(data: &[u8]) {
         ..LogConfig::default()
     };
     let bytes: usize = files.values().map(Vec::len).sum();
-    // Every byte is read once, and the disk, which is memory itself, keeps what is written up to three times.
-    let allowed = Allowance { single: 2 * bytes + SMALL_BYTES, total: 12 * bytes + 4 * SMALL_BYTES };
+    // Every byte is read once, those of a journal for each segment that has a gap behind it, and the disk, which is memory itself,
+    // keeps what is written up to three times.
+    let of = |is: fn(&Path) -> bool| files.iter().filter(move |(path, _)| is(path));
+    let segments = of(|path| path.extension().is_some_and(|suffix| suffix == "log")).count();
+    let journaled: usize = of(is_journal).map(|(_, bytes)| bytes.len()).sum();
+    let total = 12 * bytes + segments * journaled + 4 * SMALL_BYTES;
+    let allowed = Allowance { single: 2 * bytes + SMALL_BYTES, total };
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let Some((dir, opened, was_clean, recovery_point)) = within(allowed, || open(&shared, &config)) else {
         return;
@@ -144,6 +154,8 @@ fn open(disk: &Arc<dyn Disk>, config: &LogConfig) -> Option<Opened> {
     assert!(partitions.len() + deleted.len() <= 1);
     let point = |offsets: &BTreeMap<TopicPartition, i64>| offsets.get(&partition()).copied().unwrap_or(0);
     let recovery_point = point(&dir.recovery_points().ok()?);
+    let journal = Journal::open(disk.clone(), Path::new(ROOT), JOURNAL_FILE_BYTES, dir.was_clean());
+    let leftover = Arc::new(ok(journal).1);
     let open = OpenLog {
         dir: dir.partition_dir(&partition()),
         config: config.clone(),
@@ -151,11 +163,14 @@ fn open(disk: &Arc<dyn Disk>, config: &LogConfig) -> Option<Opened> {
         log_start_offset: point(&dir.log_start_offsets().ok()?),
         recovery_point,
         clean_shutdown: dir.was_clean(),
-        journal: None,
+        journal: Some(Arc::clone(&leftover)),
         now: NOW,
     };
     let was_clean = dir.was_clean();
-    match Log::open(disk.clone(), partition(), open) {
+    let opened = Log::open(disk.clone(), partition(), open);
+    ok(leftover.remove());
+    ok(disk.sync_dir(Path::new(ROOT)));
+    match opened {
         Ok(opened) => Some((dir, opened, was_clean, recovery_point)),
         Err(LogError::Inconsistent { .. }) => None,
         Err(error) => panic!("the folder is not opened: {error}"),
@@ -175,7 +190,7 @@ fn unpack(mut packed: &[u8], seal: bool) -> BTreeMap<PathBuf, Vec<u8>> {
             base @ 0..0xfff0 => base,
             base => i64::MAX - (0xffff - base),
         };
-        let kind = usize::from(kind) % (SEGMENT.len() + PARTITION.len() + DIRECTORY.len());
+        let kind = usize::from(kind) % (JOURNAL + 1);
         let in_partition = Path::new(ROOT).join(partition().dir_name());
         let path = if let Some(suffix) = SEGMENT.get(kind) {
             match *suffix {
@@ -186,8 +201,13 @@ fn unpack(mut packed: &[u8], seal: bool) -> BTreeMap<PathBuf, Vec<u8>> {
             in_partition.join(format!("{base:020}.{suffix}"))
         } else if let Some(name) = PARTITION.get(kind - SEGMENT.len()) {
             in_partition.join(name)
+        } else if let Some(name) = DIRECTORY.get(kind - SEGMENT.len() - PARTITION.len()) {
+            Path::new(ROOT).join(name)
         } else {
-            Path::new(ROOT).join(DIRECTORY[kind - SEGMENT.len() - PARTITION.len()])
+            if seal {
+                seal_journal(&mut bytes, base);
+            }
+            Path::new(ROOT).join(format!("andiron-journal-{base}"))
         };
         files.insert(path, bytes);
     }
@@ -200,6 +220,29 @@ fn seal_snapshot(bytes: &mut [u8]) {
         let crc = crc32c(&bytes[6..]);
         bytes[2..6].copy_from_slice(&crc.to_be_bytes());
     }
+}
+
+/// Makes entries of the log under test of the bytes: their lengths and their batches are the input's.
+fn seal_journal(mut rest: &mut [u8], number: i64) {
+    while rest.len() >= JOURNAL_HEADER_BYTES {
+        let claimed = u32::from_be_bytes([rest[36], rest[37], rest[38], rest[39]]) as usize;
+        let length = claimed % (rest.len() - JOURNAL_HEADER_BYTES + 1);
+        let (entry, behind) = rest.split_at_mut(JOURNAL_HEADER_BYTES + length);
+        let (header, batches) = entry.split_at_mut(JOURNAL_HEADER_BYTES);
+        crate::batches::seal(batches);
+        header[..4].copy_from_slice(b"ANDJ");
+        header[8..16].copy_from_slice(&number.to_be_bytes());
+        header[16..32].copy_from_slice(TOPIC_ID.as_bytes());
+        header[32..36].copy_from_slice(&partition().partition.to_be_bytes());
+        header[36..].copy_from_slice(&(length as u32).to_be_bytes());
+        let crc = crc32c(&entry[8..]);
+        entry[4..8].copy_from_slice(&crc.to_be_bytes());
+        rest = behind;
+    }
+}
+
+fn is_journal(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("andiron-journal-"))
 }
 
 fn lay_out(disk: &SimDisk, files: &BTreeMap<PathBuf, Vec<u8>>) {
@@ -362,4 +405,40 @@ fn go_on(dir: &LogDir, log: &mut Log, judged: bool) -> Option<(i64, Vec<u8>)> {
     ok(dir.write_recovery_points(&[(partition(), log.synced_offset())].into()));
     ok(dir.write_log_start_offsets(&[(partition(), log.log_start_offset())].into()));
     Some((end, written))
+}
+
+/// The input with the later half of the batches of its last segment in a journal, if it has two.
+#[cfg(test)]
+pub(crate) fn moved_to_a_journal(input: &[u8]) -> Option<Vec<u8>> {
+    let (&settings, mut packed) = input.split_first()?;
+    let mut files: Vec<([u8; 3], Vec<u8>)> = Vec::new();
+    while let Some((&[kind, b0, b1, l0, l1], rest)) = packed.split_first_chunk::<5>() {
+        let (bytes, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])))?;
+        files.push(([kind, b0, b1], bytes.to_vec()));
+        packed = rest;
+    }
+    let last = files.iter_mut().filter(|([kind, ..], _)| *kind == 0).max_by_key(|(head, _)| *head)?;
+    let sizes: Vec<usize> = Batches::new(&last.1).flatten().map(|batch| batch.bytes.len()).collect();
+    if sizes.len() < 2 {
+        return None;
+    }
+    let moved = last.1.split_off(sizes[..sizes.len() / 2].iter().sum());
+    let mut entry = vec![0; JOURNAL_HEADER_BYTES];
+    entry[36..].copy_from_slice(&(moved.len() as u32).to_be_bytes());
+    entry.extend(moved);
+    files.push(([JOURNAL as u8, 0, 3], entry));
+    let pack =
+        |(head, bytes): &([u8; 3], Vec<u8>)| [&head[..], &(bytes.len() as u16).to_be_bytes(), &bytes[..]].concat();
+    Some([vec![settings], files.iter().flat_map(pack).collect()].concat())
+}
+
+/// Where the log of an input ends once it is opened, and how much of it was in a journal only.
+#[cfg(test)]
+pub(crate) fn end_of(input: &[u8]) -> Option<(i64, u64)> {
+    let (&settings, packed) = input.split_first()?;
+    let disk = SimDisk::new(u64::from(settings));
+    lay_out(&disk, &unpack(packed, true));
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let (_, (log, recovered), ..) = open(&disk, &LogConfig::default())?;
+    Some((log.log_end_offset(), recovered.restored_bytes))
 }
