@@ -177,13 +177,21 @@ fn open(disk: &Arc<dyn Disk>, config: &LogConfig) -> Option<Opened> {
     }
 }
 
-/// The files of an input by their paths.
-fn unpack(mut packed: &[u8], seal: bool) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    while let Some((&[kind, b0, b1, l0, l1], rest)) = packed.split_first_chunk::<5>() {
+/// The files of an input as they are packed: kind and base offset, and the bytes.
+fn packed_files(mut packed: &[u8]) -> impl Iterator<Item = ([u8; 3], &[u8])> {
+    std::iter::from_fn(move || {
+        let (&[kind, b0, b1, l0, l1], rest) = packed.split_first_chunk::<5>()?;
         let length = usize::from(u16::from_be_bytes([l0, l1])).min(rest.len());
         let (bytes, rest) = rest.split_at(length);
         packed = rest;
+        Some(([kind, b0, b1], bytes))
+    })
+}
+
+/// The files of an input by their paths.
+fn unpack(packed: &[u8], seal: bool) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for ([kind, b0, b1], bytes) in packed_files(packed) {
         let mut bytes = bytes.to_vec();
         // The last sixteen bases stand for those at the end of what an offset can be.
         let base = match i64::from(u16::from_be_bytes([b0, b1])) {
@@ -410,13 +418,8 @@ fn go_on(dir: &LogDir, log: &mut Log, judged: bool) -> Option<(i64, Vec<u8>)> {
 /// The input with the later half of the batches of its last segment in a journal, if it has two.
 #[cfg(test)]
 pub(crate) fn moved_to_a_journal(input: &[u8]) -> Option<Vec<u8>> {
-    let (&settings, mut packed) = input.split_first()?;
-    let mut files: Vec<([u8; 3], Vec<u8>)> = Vec::new();
-    while let Some((&[kind, b0, b1, l0, l1], rest)) = packed.split_first_chunk::<5>() {
-        let (bytes, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])))?;
-        files.push(([kind, b0, b1], bytes.to_vec()));
-        packed = rest;
-    }
+    let (&settings, packed) = input.split_first()?;
+    let mut files: Vec<_> = packed_files(packed).map(|(head, bytes)| (head, bytes.to_vec())).collect();
     let last = files.iter_mut().filter(|([kind, ..], _)| *kind == 0).max_by_key(|(head, _)| *head)?;
     let sizes: Vec<usize> = Batches::new(&last.1).flatten().map(|batch| batch.bytes.len()).collect();
     if sizes.len() < 2 {
