@@ -16,7 +16,7 @@ from perf import Topic, consume, needs_kafka, produce
 from peers import ApacheKafka
 from server import Andiron, free_port
 
-ROUNDS = 3
+ROUNDS = 5
 SIZES = {100: 2_000_000, 1024: 1_000_000, 10_240: 100_000}
 RATES, SECONDS = (5_000, 20_000), 15
 RECOVERED_BYTES, RECOVERED_SIZE = 5_000_000_000, 10_240
