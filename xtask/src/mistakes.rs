@@ -28,7 +28,7 @@ const CLEANER: &str = "cleaning_crash";
 const DELETION: &str = "deletion_crash";
 const JOURNAL: &str = "journal_crash";
 
-const MISTAKES: [Mistake; 25] = [
+const MISTAKES: [Mistake; 29] = [
     Mistake {
         name: "what is not durable is acknowledged",
         file: "crates/replication/src/partition.rs",
@@ -202,6 +202,34 @@ const MISTAKES: [Mistake; 25] = [
         file: "crates/broker/src/journal.rs",
         right: "            settled();\n",
         wrong: "            _ = settled;\n",
+        found_by: POWER,
+    },
+    Mistake {
+        name: "the journals of two directories count alike",
+        file: "crates/broker/src/journal.rs",
+        right: "let file = (u64::from(place) << 32) + 1;",
+        wrong: "let file = u64::from(place.min(0)) + 1;",
+        found_by: POWER,
+    },
+    Mistake {
+        name: "a log that has moved is not synced",
+        file: "crates/storage/src/disk.rs",
+        right: "        target.sync_data()?;\n        source.close();\n",
+        wrong: "        source.close();\n",
+        found_by: POWER,
+    },
+    Mistake {
+        name: "the name of a log that has moved is not synced",
+        file: "crates/broker/src/node/dirs.rs",
+        right: ".and_then(|()| self.disk.sync_dir(target.path())).map_err(io)?;",
+        wrong: ".map_err(io)?;",
+        found_by: POWER,
+    },
+    Mistake {
+        name: "of two places of a partition both stay",
+        file: "crates/broker/src/node/open.rs",
+        right: "let aside = dir.set_aside(&partition, Uuid::new_v4())?;",
+        wrong: "let aside = dir.partition_dir(&partition);",
         found_by: POWER,
     },
 ];

@@ -203,6 +203,23 @@ impl Node {
         }
     }
 
+    /// A log now lies in another directory.
+    pub(crate) fn move_cleaned(&self, name: &TopicPartition, to: usize) {
+        let mut all = self.cleaners().checkpoints.lock();
+        for at in 0..all.len() {
+            let moved = all.get_mut(at).filter(|_| at != to).and_then(|offsets| offsets.remove(name));
+            let Some(end) = moved else { continue };
+            if let Some(offsets) = all.get_mut(to) {
+                offsets.insert(name.clone(), end);
+            }
+            for at in [to, at] {
+                if let Some(offsets) = all.get(at) {
+                    self.write_cleaner_offsets(at, offsets);
+                }
+            }
+        }
+    }
+
     /// A log is clean up to there, or is no more.
     pub(crate) fn note_cleaned(&self, shard: &Shard, end: Option<i64>) {
         let name = TopicPartition::new(&shard.topic, shard.partition);

@@ -27,6 +27,7 @@ mod list_offsets;
 mod list_transactions;
 mod log_dirs;
 mod metadata;
+mod named;
 mod offset_for_leader_epoch;
 mod partition_reassignments;
 mod produce;

@@ -25,14 +25,14 @@ struct OfDir {
 impl Journals {
     pub(crate) fn open(config: &BrokerConfig, dirs: &[Arc<LogDir>]) -> Result<Journals, LogDirError> {
         let bytes = u64::try_from(config.settings.long("andiron.journal.bytes")).unwrap_or(0);
-        let open = |dir: &Arc<LogDir>| {
+        let open = |(place, dir): (u32, &Arc<LogDir>)| {
             let opened = Journal::open(Arc::clone(dir.disk()), dir.path(), bytes, dir.was_clean());
             let (journal, leftover) =
                 opened.map_err(|source| LogDirError::Io { path: dir.path().to_path_buf(), source })?;
-            let written = (config.fsync && bytes > 0).then(|| DirJournal::new(journal));
+            let written = (config.fsync && bytes > 0).then(|| DirJournal::new(journal, place));
             Ok(OfDir { written, leftover: Mutex::new(Some(Arc::new(leftover))) })
         };
-        let dirs = dirs.iter().map(open).collect::<Result<_, LogDirError>>()?;
+        let dirs = (0..).zip(dirs).map(open).collect::<Result<_, LogDirError>>()?;
         Ok(Journals { dirs })
     }
 
@@ -78,13 +78,16 @@ struct State {
     current: Vec<Weak<Shard>>,
     /// Those that had records in the one before.
     previous: Vec<Weak<Shard>>,
-    /// Counts the files; a shard notes in which it is listed.
+    /// Counts the files; a shard notes in which it is listed. No two journals count the same numbers, as a shard may move from
+    /// one's directory to the other's.
     file: u64,
 }
 
 impl DirJournal {
-    pub(crate) fn new(journal: Journal) -> Arc<DirJournal> {
-        let state = State { journal: Some(journal), current: Vec::new(), previous: Vec::new(), file: 1 };
+    /// `place` is that of the directory among the node's.
+    pub(crate) fn new(journal: Journal, place: u32) -> Arc<DirJournal> {
+        let file = (u64::from(place) << 32) + 1;
+        let state = State { journal: Some(journal), current: Vec::new(), previous: Vec::new(), file };
         Arc::new(DirJournal { state: Mutex::new(state) })
     }
 

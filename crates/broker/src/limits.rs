@@ -51,5 +51,8 @@ pub(crate) const REPLAY_STEP_BYTES: usize = 1024 * 1024;
 /// Partitions that one DescribeTopicPartitions answer may hold (`max.request.partition.size.limit`).
 pub(crate) const DESCRIBE_PARTITIONS_MAX: usize = 2_000;
 
+/// A partition that is being compacted is looked at again after so many milliseconds, if it is to move to another directory.
+pub(crate) const MOVE_RETRY_MS: i64 = 200;
+
 /// How long a coordinator waits before it writes markers again that a partition did not take.
 pub(crate) const MARKER_RETRY_MS: i64 = 100;

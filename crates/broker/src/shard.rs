@@ -600,19 +600,20 @@ impl Shard {
     }
 
     /// Puts another log with the same records in the place of this one, which is handed back. `make` gets the old log and
-    /// makes the new; nobody writes or reads meanwhile.
-    pub(crate) fn exchange(&self, make: impl FnOnce(&mut Log) -> Result<Log, LogError>) -> Result<Log, LogError> {
+    /// makes the new, which is durable, and the journal, which is to be that of its directory; nobody writes or reads meanwhile.
+    pub(crate) fn exchange(
+        &self,
+        make: impl FnOnce(&mut Log, &mut Option<Arc<DirJournal>>) -> Result<Log, LogError>,
+    ) -> Result<Log, LogError> {
         let mut core = self.core.lock();
-        let high_watermark = core.replica.high_watermark();
-        let Some(log) = core.log.as_mut() else {
+        let Core { log, replica, journal, touched, .. } = &mut *core;
+        let Some(log) = log else {
             return Err(LogError::Offline(TopicPartition::new(&self.topic, self.partition)));
         };
-        let mut new = make(log)?;
-        new.on_high_watermark(high_watermark);
-        let old = std::mem::replace(log, new);
-        core.journal = None;
-        core.touched = true;
-        Ok(old)
+        let mut new = make(log, journal)?;
+        new.on_high_watermark(replica.high_watermark());
+        *touched = true;
+        Ok(std::mem::replace(log, new))
     }
 
     /// The topic is gone: whoever waits is told, and the log is handed out to be removed. Whoever compacts it is waited for, as

@@ -158,9 +158,25 @@ impl LogDir {
         Ok(self.dirs()?.iter().filter_map(|name| TopicPartition::from_dir_name(name)).collect())
     }
 
-    /// Directories marked `-delete` by a topic deletion that was not finished.
+    /// Directories marked `-delete` by a deletion that was not finished, and `-future` by a move that was not.
     pub fn deleted_dirs(&self) -> Result<Vec<PathBuf>, LogDirError> {
-        Ok(self.dirs()?.into_iter().filter(|name| name.ends_with("-delete")).map(|name| self.path.join(name)).collect())
+        let over = |name: &String| name.ends_with("-delete") || name.ends_with("-future");
+        Ok(self.dirs()?.into_iter().filter(over).map(|name| self.path.join(name)).collect())
+    }
+
+    /// The partitions that were on their way here when the run before ended.
+    pub fn coming(&self) -> Result<Vec<TopicPartition>, LogDirError> {
+        let coming = |name: &String| TopicPartition::from_dir_name(name.strip_suffix("-future")?.rsplit_once('.')?.0);
+        Ok(self.dirs()?.iter().filter_map(coming).collect())
+    }
+
+    /// The directory of a partition that is none of the node's gets another name, durably; returns its new path.
+    pub fn set_aside(&self, partition: &TopicPartition, unique: Uuid) -> Result<PathBuf, LogDirError> {
+        let to = self.path.join(partition.dir_name_as("stray", unique));
+        let from = self.partition_dir(partition);
+        let renamed = self.disk.rename(&from, &to).and_then(|()| self.disk.sync_dir(&self.path));
+        renamed.map_err(|source| LogDirError::Io { path: from, source })?;
+        Ok(to)
     }
 
     /// The directory of a partition.

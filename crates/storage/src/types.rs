@@ -4,9 +4,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use andiron_protocol::Uuid;
 use andiron_protocol::batch::BatchError;
 
 use crate::disk::{Disk, DiskFile, FileRange};
+
+/// Bytes of a file's name (`NAME_MAX`).
+const FILE_NAME_BYTES_MAX: usize = 255;
 
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +30,17 @@ impl TopicPartition {
     /// The name of its directory: `topic-partition`.
     pub fn dir_name(&self) -> String {
         format!("{}-{}", self.topic, self.partition)
+    }
+
+    /// The name of a directory that was its, or is to be: `topic-partition.UNIQUE-KIND` (`LocalLog.logDirNameWithSuffixCap`).
+    pub fn dir_name_as(&self, kind: &str, unique: Uuid) -> String {
+        let suffix = format!(".{}-{kind}", unique.simple());
+        let mut name = self.dir_name();
+        // A long topic name gives way to the suffix.
+        while name.len() + suffix.len() > FILE_NAME_BYTES_MAX {
+            name.pop();
+        }
+        name + &suffix
     }
 
     /// The partition whose directory has this name; None for names of other kinds (`-delete`, `-future`, `-stray`).

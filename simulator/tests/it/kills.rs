@@ -4,11 +4,14 @@
 //! `ANDIRON_SEED` repeats a run, `ANDIRON_CRASHES` asks for more of them.
 
 mod clients;
+mod mover;
 mod operator;
 mod transactional;
 mod truth;
 mod wire;
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use andiron_broker::Node;
@@ -16,9 +19,11 @@ use andiron_broker::config::BrokerConfig;
 use andiron_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use andiron_protocol::messages::{CreateTopicsRequest, FindCoordinatorRequest};
 use andiron_simulator::{Loss, SimClock, SimDisk};
+use andiron_storage::disk::Disk as _;
 
-use clients::{Client, Committer, Idempotent, Reader};
-use operator::Operator;
+use clients::{Client, Committer, Idempotent, Reader, produced};
+use mover::{DIRS, Mover, to_move};
+use operator::{Operator, record};
 use transactional::Transactional;
 use truth::{Outcome, PARTITIONS, TOPIC, Truth};
 use wire::{Draw, Wire, decode, text, topic};
@@ -46,13 +51,15 @@ struct Counts {
     unknown: u64,
     read: u64,
     topics_deleted: u64,
+    /// Partitions that were found in another log directory than before.
+    moved: u64,
     operations: u64,
 }
 
 fn config() -> BrokerConfig {
     let settings = [
         ("listeners", "PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093"),
-        ("log.dirs", "/log"),
+        ("log.dirs", &DIRS.join(",")),
         ("offsets.topic.num.partitions", "1"),
         ("offsets.topic.replication.factor", "1"),
         ("transaction.state.log.num.partitions", "1"),
@@ -84,6 +91,8 @@ struct World {
     clock: SimClock,
     clients: Vec<Box<dyn Client>>,
     truth: Truth,
+    /// In which log directory a partition was found the last time.
+    homes: BTreeMap<String, &'static str>,
     counts: Counts,
 }
 
@@ -100,9 +109,11 @@ impl World {
             Box::new(Committer::new("g")),
             Box::new(Reader::default()),
             Box::new(Operator::default()),
+            Box::new(Mover::default()),
         ];
         let wire = Wire::new(node, disk, clock.now(), Draw::new(seed ^ 0xa5a5));
-        let mut world = World { wire, clock, clients, truth: Truth::default(), counts: Counts::default() };
+        let mut world =
+            World { wire, clock, clients, truth: Truth::default(), homes: BTreeMap::new(), counts: Counts::default() };
         world.create_topics();
         world
     }
@@ -141,7 +152,12 @@ impl World {
             }
             70..88 => _ = self.wire.node.sync_due(now),
             88..95 => _ = self.wire.node.tick(now),
-            95..99 => _ = self.wire.node.keep_house(now),
+            95..99 => {
+                self.wire.node.keep_house(now);
+                if !self.wire.disk.crashed() {
+                    self.check_homes();
+                }
+            }
             _ => _ = self.wire.node.clean_dirtiest(&|| now),
         }
         self.deliver();
@@ -209,6 +225,22 @@ impl World {
             self.wire.node.tick(self.wire.now);
         }
         self.truth.check(&mut self.wire);
+        self.check_homes();
+    }
+
+    /// Each partition lies in one log directory.
+    fn check_homes(&mut self) {
+        let mut homes = BTreeMap::new();
+        for dir in DIRS {
+            let listed = self.wire.disk.list(Path::new(dir)).unwrap();
+            for entry in listed.into_iter().filter(|entry| entry.is_dir && !entry.name.contains('.')) {
+                let there = homes.insert(entry.name.clone(), dir);
+                assert_eq!(there, None, "{} is in {dir} too", entry.name);
+            }
+        }
+        let moved = homes.iter().filter(|(name, dir)| self.homes.get(*name).is_some_and(|before| before != *dir));
+        self.counts.moved += moved.count() as u64;
+        self.homes = homes;
     }
 
     /// Stops the node in good order, unless the power goes meanwhile, and starts it again.
@@ -296,19 +328,94 @@ fn setting(name: &str) -> Option<u64> {
 fn power_lost_again_and_again_loses_nothing_that_was_acknowledged() {
     let mut seed = setting("ANDIRON_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20);
     let wanted = setting("ANDIRON_CRASHES").unwrap_or(100);
-    let (mut crashes, mut stories) = (0, 0);
+    let (mut crashes, mut stories, mut moved) = (0, 0, 0);
     while crashes < wanted {
         let counts = story(seed, CRASHES_A_STORY.min(wanted - crashes));
         println!("ANDIRON_SEED={seed}: {counts:?}");
         crashes += counts.crashes;
+        moved += counts.moved;
         stories += 1;
         seed += 1;
         assert!(counts.acknowledged > 0 && counts.committed > 0 && counts.offsets > 0 && counts.read > 0);
     }
     println!("{crashes} crashes in {stories} stories");
+    assert!(moved > 0 || stories < 4);
 }
 
 #[test]
 fn the_same_seed_is_the_same_run() {
     assert_eq!(story(7, 10), story(7, 10));
+}
+
+impl World {
+    /// A record in the first partition, acknowledged.
+    fn append(&mut self, number: u64) {
+        let value = format!("m:0:{number}");
+        self.truth.sent.insert(value.clone());
+        self.wire.send(0, number, 9, &record(TOPIC, None, &value, self.wire.now));
+        while self.wire.node.sync_due(self.wire.now) {}
+        let answered = self.wire.arrived().into_iter().find(|answer| answer.what == number).unwrap();
+        let offset = produced("the producer", 9, &answered.frame).unwrap();
+        self.truth.acknowledged[0].insert(offset, value);
+    }
+
+    /// Has the first partition moved to the other directory, which is all that is done while the time stands.
+    fn move_first(&mut self) {
+        self.check_homes();
+        let home = self.homes["orders-0"];
+        let to = DIRS.into_iter().find(|dir| *dir != home).unwrap();
+        let answer = self.wire.ask(2, &to_move(TOPIC, 0, to)).unwrap();
+        assert_eq!(answer.results[0].partitions[0].error_code, 0);
+        self.wire.node.keep_house(self.wire.now);
+    }
+
+    /// Everything is there after a loss of power.
+    fn lose_power(&mut self) {
+        self.restart();
+        self.crash_within(None);
+        self.check();
+    }
+}
+
+/// The journal that a partition comes to writes its files again only when the partition's log has what they had.
+#[test]
+fn power_lost_long_after_a_partition_moved_loses_nothing_of_it() {
+    for seed in 0..8 {
+        let mut world = World::new(seed);
+        (0..4).for_each(|n| world.append(n));
+        world.move_first();
+        (4..40).for_each(|n| world.append(n));
+        world.check_homes();
+        assert_eq!(world.counts.moved, 1);
+        world.lose_power();
+        world.wire.node.stop();
+    }
+}
+
+#[test]
+fn power_lost_at_any_operation_of_a_move_loses_nothing_and_the_partition_lies_in_one_place() {
+    let mut points = 0;
+    for seed in 0..4 {
+        for at in 1.. {
+            let mut world = World::new(seed);
+            (0..4).for_each(|n| world.append(n));
+            world.wire.disk.crash_at(world.wire.disk.operations() + at);
+            world.move_first();
+            let crashed = world.wire.disk.crashed();
+            points += u64::from(crashed);
+            world.lose_power();
+            (4..8).for_each(|n| world.append(n));
+            world.lose_power();
+            // A move that was cut off goes on, unless it had not begun.
+            world.wire.node.keep_house(world.wire.now);
+            (8..12).for_each(|n| world.append(n));
+            world.lose_power();
+            world.wire.node.stop();
+            if !crashed {
+                break;
+            }
+        }
+    }
+    println!("a move: {points} crash points of four seeds");
+    assert!(points > 100, "{points}");
 }

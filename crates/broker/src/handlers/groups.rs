@@ -1,13 +1,9 @@
 //! The APIs of groups, of both protocols. Each finds the coordinator that keeps the group and hands the request to it; the
 //! answer comes when the coordinator gives it, which for a join may be when the last member has come.
 
-use std::collections::BTreeMap;
-
 use andiron_coordinator::{GroupOffsets, Request, Response};
 use andiron_metadata::features;
 use andiron_protocol::ErrorCode;
-use andiron_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
-use andiron_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use andiron_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use andiron_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic,
@@ -15,7 +11,6 @@ use andiron_protocol::messages::offset_fetch_response::{
 use andiron_protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
     ConsumerGroupHeartbeatResponse, OffsetDeleteRequest, OffsetDeleteResponse, consumer_group_describe_response,
-    offset_delete_response,
 };
 use andiron_protocol::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
@@ -25,6 +20,7 @@ use andiron_protocol::messages::{
 };
 use andiron_protocol::messages::{delete_groups_response, describe_groups_response};
 
+use super::named::Order;
 use super::{Call, Owed};
 use crate::authorize::{Operation, Resource, authorize};
 use crate::gather::Gather;
@@ -92,66 +88,30 @@ pub(super) fn leave(call: &Call<'_>, request: LeaveGroupRequest, owed: Owed) {
     });
 }
 
-/// Partitions that do not exist are answered here, the others by the coordinator; the answer keeps the request's order.
 pub(super) fn offset_commit(call: &Call<'_>, mut request: OffsetCommitRequest, owed: Owed) {
     let snapshot = call.node.snapshot();
-    let order: Vec<OffsetCommitRequestTopic> = request.topics.clone();
-    let mut unknown: BTreeMap<(String, i32), ErrorCode> = BTreeMap::new();
     for topic in &mut request.topics {
-        let name = topic.name.to_string();
         // The id is stored with the offset, as Apache Kafka 4.3 does, though no version offered here carries it.
-        topic.topic_id = snapshot.topic(&name).map(|known| known.id).unwrap_or_default();
-        let allowed = authorize(&call.session.principal, Operation::Read, Resource::Topic(&name));
-        topic.partitions.retain(|partition| {
-            let error = if !allowed {
-                ErrorCode::TopicAuthorizationFailed
-            } else if call.node.partition_exists(&snapshot, &name, partition.partition_index) {
-                return true;
-            } else {
-                ErrorCode::UnknownTopicOrPartition
-            };
-            unknown.insert((name.clone(), partition.partition_index), error);
-            false
-        });
+        topic.topic_id = snapshot.topic(&topic.name).map(|known| known.id).unwrap_or_default();
     }
-    request.topics.retain(|topic| !topic.partitions.is_empty());
-    let whole = move |code: &dyn Fn(&str, i32) -> i16| {
-        let topics = order.iter().map(|topic| {
-            let partitions = topic.partitions.iter().map(|p| {
-                let index = p.partition_index;
-                let refused = unknown.get(&(topic.name.to_string(), index)).map(|e| e.code());
-                OffsetCommitResponsePartition::default()
-                    .with_partition_index(index)
-                    .with_error_code(refused.unwrap_or_else(|| code(&topic.name, index)))
-            });
-            OffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
-        });
-        OffsetCommitResponse::default().with_topics(topics.collect())
-    };
+    let mut order = Order::of(&request.topics);
+    let answer = |topics| OffsetCommitResponse::default().with_topics(topics);
     let group = request.group_id.clone();
     if !authorize(&call.session.principal, Operation::Read, Resource::Group(&group)) {
-        owed.send(&whole(&|_, _| ErrorCode::GroupAuthorizationFailed.code()));
+        owed.send(&answer(order.all(ErrorCode::GroupAuthorizationFailed)));
         return;
     }
+    order.sort(call, &snapshot, &mut request.topics);
     if request.topics.is_empty() {
-        owed.send(&whole(&|_, _| ErrorCode::None.code()));
+        owed.send(&answer(order.all(ErrorCode::None)));
         return;
     }
-    let answer = move |asked: Asked| match asked {
-        Ok(Response::OffsetCommit(answer)) => {
-            let mut codes: BTreeMap<(String, i32), i16> = BTreeMap::new();
-            for topic in &answer.topics {
-                for partition in &topic.partitions {
-                    codes.insert((topic.name.to_string(), partition.partition_index), partition.error_code);
-                }
-            }
-            let missing = ErrorCode::UnknownServerError.code();
-            owed.send(&whole(&|topic, p| codes.get(&(topic.to_owned(), p)).copied().unwrap_or(missing)));
-        }
+    let answered = move |asked: Asked| match asked {
+        Ok(Response::OffsetCommit(told)) => owed.send(&answer(order.merged(&told.topics))),
         Ok(_) => tracing::error!("the group coordinator answered another question"),
-        Err(error) => owed.send(&whole(&|_, _| error.code())),
+        Err(error) => owed.send(&answer(order.all(error))),
     };
-    groups::ask(call, &group, Request::OffsetCommit(request), Box::new(answer));
+    groups::ask(call, &group, Request::OffsetCommit(request), Box::new(answered));
 }
 
 pub(super) fn offset_fetch(call: &Call<'_>, request: OffsetFetchRequest, owed: Owed) {
@@ -320,7 +280,6 @@ pub(super) fn consumer_describe(call: &Call<'_>, request: ConsumerGroupDescribeR
     }
 }
 
-/// Partitions that do not exist are answered here, the others by the coordinator; the answer keeps the request's order.
 pub(super) fn offset_delete(call: &Call<'_>, mut request: OffsetDeleteRequest, owed: Owed) {
     let refuse = |error: ErrorCode| OffsetDeleteResponse::default().with_error_code(error.code());
     let group = request.group_id.clone();
@@ -328,55 +287,17 @@ pub(super) fn offset_delete(call: &Call<'_>, mut request: OffsetDeleteRequest, o
         owed.send(&refuse(ErrorCode::GroupAuthorizationFailed));
         return;
     }
-    let snapshot = call.node.snapshot();
-    let order = request.topics.clone();
-    let mut codes: BTreeMap<(String, i32), i16> = BTreeMap::new();
-    for topic in &mut request.topics {
-        let name = topic.name.to_string();
-        let allowed = authorize(&call.session.principal, Operation::Read, Resource::Topic(&name));
-        topic.partitions.retain(|partition| {
-            let at = partition.partition_index;
-            let error = if !allowed {
-                ErrorCode::TopicAuthorizationFailed
-            } else if call.node.partition_exists(&snapshot, &name, at) {
-                return true;
-            } else {
-                ErrorCode::UnknownTopicOrPartition
-            };
-            codes.insert((name.clone(), at), error.code());
-            false
-        });
-    }
-    request.topics.retain(|topic| !topic.partitions.is_empty());
-    let answer = move |asked: Asked| {
-        let answer = match asked {
-            Ok(Response::OffsetDelete(answer)) if answer.error_code == 0 => answer,
-            Ok(Response::OffsetDelete(answer)) => return owed.send(&answer),
-            Ok(_) => return tracing::error!("the group coordinator answered another question"),
-            Err(error) => return owed.send(&refuse(error)),
-        };
-        let mut codes = codes;
-        for topic in &answer.topics {
-            for partition in &topic.partitions {
-                codes.insert((topic.name.to_string(), partition.partition_index), partition.error_code);
-            }
+    let mut order = Order::of(&request.topics);
+    order.sort(call, &call.node.snapshot(), &mut request.topics);
+    let answered = move |asked: Asked| match asked {
+        Ok(Response::OffsetDelete(told)) if told.error_code != 0 => owed.send(&told),
+        Ok(Response::OffsetDelete(told)) => {
+            owed.send(&OffsetDeleteResponse::default().with_topics(order.merged(&told.topics)));
         }
-        let missing = ErrorCode::UnknownServerError.code();
-        let topics = order.iter().map(|topic| {
-            let partitions = topic.partitions.iter().map(|partition| {
-                let at = partition.partition_index;
-                let code = codes.get(&(topic.name.to_string(), at)).copied().unwrap_or(missing);
-                offset_delete_response::OffsetDeleteResponsePartition::default()
-                    .with_partition_index(at)
-                    .with_error_code(code)
-            });
-            offset_delete_response::OffsetDeleteResponseTopic::default()
-                .with_name(topic.name.clone())
-                .with_partitions(partitions.collect())
-        });
-        owed.send(&OffsetDeleteResponse::default().with_topics(topics.collect()));
+        Ok(_) => tracing::error!("the group coordinator answered another question"),
+        Err(error) => owed.send(&refuse(error)),
     };
-    groups::ask(call, &group, Request::OffsetDelete(request), Box::new(answer));
+    groups::ask(call, &group, Request::OffsetDelete(request), Box::new(answered));
 }
 
 /// Every coordinator lists its own groups.

@@ -289,7 +289,7 @@ impl Node {
     }
 
     fn retire_one(&self, shard: &Shard, now: i64) {
-        let Some(log) = shard.retire(now, || self.wake_keeper()) else { return };
+        let Some(mut log) = shard.retire(now, || self.wake_keeper()) else { return };
         let delay = log.config().file_delete_delay_ms;
         match log.mark_deleted(Uuid::new_v4()) {
             Ok(dir) => self.remove_later(dir, now + delay),

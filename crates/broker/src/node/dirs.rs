@@ -77,13 +77,16 @@ impl Node {
         Ok(())
     }
 
-    /// Moves what is to be moved, one partition after the other. Its writers and readers wait for it.
+    /// Moves what is to be moved, one partition after the other. Its writers and readers wait for it; it waits for who compacts it.
     pub(super) fn make_moves(&self, now: i64) {
-        loop {
-            let next = self.house.lock().moves.iter().next().map(|(name, to)| (name.clone(), *to));
-            let Some((name, to)) = next else { return };
-            if let Err(error) = self.make_move(&name, to, now) {
-                tracing::error!(partition = %name, %error, "cannot move the log to another directory");
+        let due = self.house.lock().moves.clone();
+        for (name, to) in due {
+            match self.make_move(&name, to, now) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => {
+                    tracing::error!(partition = %name, %error, "cannot move the log to another directory");
+                }
             }
             let mut house = self.house.lock();
             // Somebody may want it elsewhere by now.
@@ -93,34 +96,38 @@ impl Node {
         }
     }
 
-    fn make_move(&self, name: &TopicPartition, to: usize, now: i64) -> Result<(), LogError> {
+    /// False when it is to be tried again a little later.
+    fn make_move(&self, name: &TopicPartition, to: usize, now: i64) -> Result<bool, LogError> {
         let snapshot = self.snapshot();
         let topic = snapshot.topic(&name.topic);
-        let (Some(topic), Some(target)) = (topic, self.dirs.get(to)) else { return Ok(()) };
-        let Some(shard) = topic.shard(name.partition) else { return Ok(()) };
+        let (Some(topic), Some(target)) = (topic, self.dirs.get(to)) else { return Ok(true) };
+        let Some(shard) = topic.shard(name.partition) else { return Ok(true) };
+        let Some(_alone) = shard.maintain_alone() else { return Ok(false) };
         let final_dir = target.partition_dir(name);
-        let future = target.path().join(format!("{}.{}-future", name.dir_name(), Uuid::new_v4().simple()));
-        let mut failed = None;
-        let old = shard.exchange(|log| {
+        let future = target.path().join(name.dir_name_as("future", Uuid::new_v4()));
+        let (mut failed, mut left) = (None, None);
+        let io = |source| LogError::Io { what: "moving", path: future.clone(), source };
+        let old = shard.exchange(|log, journal| {
             let from = log.dir().to_path_buf();
             log.close_clean()?;
-            let moved = copy_dir(&*self.disk, &from, &future)
-                .and_then(|()| self.disk.rename(&future, &final_dir))
-                .and_then(|()| self.disk.sync_dir(target.path()));
-            let dir = match moved {
-                Ok(()) => final_dir.clone(),
-                Err(source) => {
-                    failed = Some(LogError::Io { what: "moving", path: future.clone(), source });
-                    from
-                }
-            };
-            self.reopen(name, log, dir, now)
+            if let Err(error) = copy_dir(&*self.disk, &from, &future).map_err(io) {
+                self.remove_later(future.clone(), now);
+                failed = Some(error);
+                return self.reopen(name, log, from, now);
+            }
+            // From here on there is no way back. The old name goes before anybody writes to the new log: of two that a crash
+            // leaves either will do.
+            self.disk.rename(&future, &final_dir).and_then(|()| self.disk.sync_dir(target.path())).map_err(io)?;
+            left = Some(log.mark_deleted(Uuid::new_v4())?);
+            *journal = self.journals.of(to).0;
+            self.reopen(name, log, final_dir.clone(), now)
         })?;
         if let Some(error) = failed {
             return Err(error);
         }
-        let delay = old.config().file_delete_delay_ms;
-        self.remove_later(old.mark_deleted(Uuid::new_v4())?, now + delay);
+        if let Some(left) = left {
+            self.remove_later(left, now + old.config().file_delete_delay_ms);
+        }
         {
             let mut house = self.house.lock();
             // A topic that was deleted meanwhile has no home any more.
@@ -128,8 +135,13 @@ impl Node {
                 house.homes.insert(name.clone(), to);
             }
         }
+        // In no directory's checkpoints is a partition that has left it, lest another of its name be taken for it.
+        self.move_cleaned(name, to);
+        self.write_recovery_points();
+        self.write_log_starts();
+        self.write_high_watermarks();
         self.tell_directory(topic.id, name.partition, to, now);
-        Ok(())
+        Ok(true)
     }
 
     fn reopen(&self, name: &TopicPartition, log: &Log, dir: PathBuf, now: i64) -> Result<Log, LogError> {

@@ -11,7 +11,7 @@ use super::Node;
 use super::apply::Checkpoints;
 use super::metadata_log;
 use crate::config::BrokerConfig;
-use crate::limits::{DELETIONS_PER_ROUND_MAX, log_threads};
+use crate::limits::{DELETIONS_PER_ROUND_MAX, MOVE_RETRY_MS, log_threads};
 use crate::shard::Shard;
 
 /// What housekeeping remembers.
@@ -88,6 +88,9 @@ impl Node {
         let house = self.house.lock();
         let checkpoints = house.next_high_watermarks.min(house.next_recovery_points).min(house.next_log_starts);
         let mut next = house.next_retention.min(checkpoints);
+        if !house.moves.is_empty() {
+            next = next.min(now + MOVE_RETRY_MS);
+        }
         next = house.deleted_dirs.iter().map(|(at, _)| *at).min().map_or(next, |at| next.min(at));
         house.deleted_files.iter().map(|files| files.remove_at).min().map_or(next, |at| next.min(at))
     }

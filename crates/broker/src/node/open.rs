@@ -310,11 +310,11 @@ impl Node {
         for (name, at) in strays {
             house.homes.remove(&name);
             let Some(dir) = self.dirs.get(at) else { continue };
-            let from = dir.partition_dir(&name);
-            let aside = dir.path().join(format!("{}.{}-stray", name.dir_name(), Uuid::new_v4().simple()));
-            tracing::warn!(partition = %name, aside = %aside.display(), "a partition that the cluster does not know is set aside");
-            if let Err(error) = self.disk.rename(&from, &aside) {
-                tracing::error!(partition = %name, %error, "cannot set the partition aside");
+            match dir.set_aside(&name, Uuid::new_v4()) {
+                Ok(aside) => {
+                    tracing::warn!(partition = %name, aside = %aside.display(), "a partition that the cluster does not know is set aside");
+                }
+                Err(error) => tracing::error!(partition = %name, %error, "cannot set the partition aside"),
             }
         }
     }
@@ -399,12 +399,22 @@ fn house(dirs: &[Arc<LogDir>], metadata_topic: &str) -> Result<House, NodeError>
         checkpoints.high_watermarks.extend(dir.high_watermarks()?);
         checkpoints.log_starts.extend(dir.log_start_offsets()?);
         for partition in dir.partitions()? {
-            if &*partition.topic != metadata_topic {
-                house.homes.insert(partition, at);
+            if &*partition.topic == metadata_topic {
+                continue;
             }
+            // A move ended between two names: nobody has written to either since.
+            if house.homes.contains_key(&partition) {
+                let aside = dir.set_aside(&partition, Uuid::new_v4())?;
+                tracing::warn!(%partition, aside = %aside.display(), "a partition lies in two log directories; one is set aside");
+                continue;
+            }
+            house.homes.insert(partition, at);
         }
+        house.moves.extend(dir.coming()?.into_iter().map(|partition| (partition, at)));
         house.deleted_dirs.extend(dir.deleted_dirs()?.into_iter().map(|path| (0, path)));
     }
     house.checkpoints = checkpoints;
+    let House { moves, homes, .. } = &mut house;
+    moves.retain(|partition, to| homes.get(partition).is_some_and(|home| home != to));
     Ok(house)
 }

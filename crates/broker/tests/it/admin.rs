@@ -172,6 +172,17 @@ fn the_controllers_listener_answers_operators_too() {
     assert!(tried > 20, "{tried}");
 }
 
+/// Has the first partition of `orders` moved to another log directory; the answer's code.
+pub(crate) fn move_to(f: &Fixture, path: &std::path::Path) -> i16 {
+    let topic = alter_replica_log_dirs_request::AlterReplicaLogDirTopic::default()
+        .with_name(name_of("orders"))
+        .with_partitions(vec![0]);
+    let dir = alter_replica_log_dirs_request::AlterReplicaLogDir::default()
+        .with_path(text(&path.display().to_string()))
+        .with_topics(vec![topic]);
+    f.ask(2, &AlterReplicaLogDirsRequest::default().with_dirs(vec![dir])).results[0].partitions[0].error_code
+}
+
 #[test]
 fn a_partition_moves_to_another_directory_with_its_records_and_stays_there() {
     let folder = tempfile::tempdir().unwrap();
@@ -182,16 +193,7 @@ fn a_partition_moves_to_another_directory_with_its_records_and_stays_there() {
     produce(&f, batch(BatchOptions::default(), &[f.now; 3]));
     let home = |dir: &std::path::Path| dir.join("orders-0").exists();
     let to = if home(&dirs[0]) { &dirs[1] } else { &dirs[0] };
-    let moved = |path: &std::path::Path| {
-        let topic = alter_replica_log_dirs_request::AlterReplicaLogDirTopic::default()
-            .with_name(name_of("orders"))
-            .with_partitions(vec![0]);
-        let dir = alter_replica_log_dirs_request::AlterReplicaLogDir::default()
-            .with_path(text(&path.display().to_string()))
-            .with_topics(vec![topic]);
-        f.ask(2, &AlterReplicaLogDirsRequest::default().with_dirs(vec![dir])).results[0].partitions[0].error_code
-    };
-    assert_eq!((moved(to), moved(to)), (0, 0));
+    assert_eq!((move_to(&f, to), move_to(&f, to)), (0, 0));
     let answer = f.ask(4, &DescribeLogDirsRequest::default().with_topics(None));
     let of = |dir: &describe_log_dirs_response::DescribeLogDirsResult| {
         let partitions = dir.topics.iter().flat_map(|topic| &topic.partitions);
@@ -217,6 +219,23 @@ fn a_partition_moves_to_another_directory_with_its_records_and_stays_there() {
         assert!(full.topics[0].partitions[0].partition_size > 0);
         f.restart();
     }
+    // As a crash between two names leaves it, and one before.
+    for (at, name) in [(from, "orders-0"), (from, "payments-0.0123456789abcdef0123456789abcdef-future")] {
+        let copy = at.join(name);
+        std::fs::create_dir(&copy).unwrap();
+        for entry in std::fs::read_dir(to.join("orders-0")).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+        }
+    }
+    f.crash(&[]);
+    f.node.keep_house(f.now + 200);
+    assert_eq!(count(&f.ask(11, &fetch_request(0, 0, (0, -1)))), 5, "records");
+    let mut names = [at(to), at(from)].concat();
+    names.sort();
+    assert_eq!((names.len(), &*names[0]), (2, "orders-0"), "{names:?}");
+    assert!(names[1].ends_with("-stray"), "{names:?}");
+    assert!(!from.join("payments-0.0123456789abcdef0123456789abcdef-future").exists());
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn prepare(args: &[String]) -> Result<Settings, Stop> {
             "Warning: --max-partition-memory-bytes is deprecated and will be removed in Apache Kafka 5.0. Use --batch-size instead.",
         );
     }
-    super::pairs::check_bootstrap(given.one("bootstrap-server")?)?;
+    super::session::valid_servers(given.one("bootstrap-server")?.unwrap_or_default())?;
     settings(&given).map_err(Stop::Thrown)
 }
 

@@ -10,7 +10,7 @@ use super::exceptions;
 use super::print::complain;
 
 /// Why a tool stops before its end.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// `CommandLineUtils.printUsageAndExit`: the sentence and the help on standard error, exit code 1.
     Usage(String),

@@ -63,7 +63,7 @@ fn prepare(args: &[String]) -> Result<(Given, OffsetSpec, Vec<Rule>, Admin), Sto
     SPEC.begin(&given)?;
     given.require(&["bootstrap-server"])?;
     let servers = given.one("bootstrap-server")?.unwrap_or_default().to_owned();
-    valid_servers(&servers).map_err(Stop::Usage)?;
+    valid_servers(&servers)?;
     if given.has("topic-partitions") && given.any(&["topic", "partitions"]) {
         return Err(terse("--topic-partitions cannot be used with --topic or --partitions").into());
     }

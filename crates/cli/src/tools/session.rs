@@ -93,22 +93,46 @@ pub(crate) fn bootstrap_of(
     }
 }
 
-/// `ToolsUtils.validateBootstrapServer`: what is wrong with the addresses.
-pub(crate) fn valid_servers(servers: &str) -> Result<(), String> {
+/// `ToolsUtils.validateBootstrapServer`: whether each address looks like one (`Utils.getPort`); whether its host is one, the
+/// client says.
+pub(crate) fn valid_servers(servers: &str) -> Result<(), Stop> {
     if servers.trim().is_empty() {
-        return Err("Error while validating the bootstrap address\n".to_owned());
+        return Err(Stop::Usage("Error while validating the bootstrap address\n".to_owned()));
     }
     let has_port = |entry: &str| {
-        entry.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+        let address = entry.split_once("://").map_or(entry, |(_, address)| address);
+        address.rsplit_once(':').is_some_and(|(host, port)| {
+            let sane = |c: char| c.is_ascii_alphanumeric() || "-%._:[]".contains(c);
+            host.chars().all(sane) && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
+        })
     };
-    if servers.split(',').all(has_port) {
+    // Java's split leaves out what is empty at the end.
+    if servers.trim_end_matches(',').split(',').all(has_port) {
         Ok(())
     } else {
-        Err("Please provide valid host:port like host1:9091,host2:9092\n".to_owned())
+        Err(Stop::Usage("Please provide valid host:port like host1:9091,host2:9092\n".to_owned()))
     }
 }
 
 fn resolves(address: &andiron_client::Address) -> bool {
     use std::net::ToSocketAddrs as _;
     (address.host.as_str(), address.port).to_socket_addrs().is_ok_and(|mut found| found.next().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_look_like_some() {
+        for good in ["a:1", "a:1,b:2", "a:1,", ":9092", "PLAINTEXT://localhost:1", "[::1]:1", "a-b.c:9092"] {
+            assert_eq!(valid_servers(good), Ok(()), "{good}");
+        }
+        let wrong = Err(Stop::Usage("Please provide valid host:port like host1:9091,host2:9092\n".to_owned()));
+        for bad in [",", "a", "a:1, b:2", "ho/st:1", "a:1x", "a:", "a:1,,b:2"] {
+            assert_eq!(valid_servers(bad), wrong, "{bad}");
+        }
+        let empty = Err(Stop::Usage("Error while validating the bootstrap address\n".to_owned()));
+        assert_eq!((valid_servers(""), valid_servers(" ")), (empty.clone(), empty));
+    }
 }

@@ -9,9 +9,6 @@ use crate::producer_state::snapshot;
 use crate::segment::Segment;
 use crate::types::{DeletedFiles, LogError, unless_gone};
 
-/// A file name may have so many bytes.
-const FILE_NAME_BYTES_MAX: usize = 255;
-
 impl Log {
     /// Begins a new segment at the log's end and returns its base offset. An empty active segment stays what it is.
     pub fn roll(&mut self, now: i64) -> Result<i64, LogError> {
@@ -236,19 +233,12 @@ impl Log {
         Ok(())
     }
 
-    /// The topic is being deleted: renames the directory to `topic-partition.UNIQUE-delete` and returns its new path, to be removed
-    /// later.
-    pub fn mark_deleted(mut self, unique: Uuid) -> Result<PathBuf, LogError> {
-        let suffix = format!(".{}-delete", unique.simple());
-        let mut name = self.partition.dir_name();
-        // A long topic name gives way to the suffix; the directory only has to be removed.
-        let room = FILE_NAME_BYTES_MAX - suffix.len();
-        while name.len() > room {
-            name.pop();
-        }
-        name.push_str(&suffix);
+    /// The log is not needed any more, as its topic was deleted or it lies elsewhere: renames the directory, durably, and returns
+    /// its new path, to be removed later. The log takes nothing more.
+    pub fn mark_deleted(&mut self, unique: Uuid) -> Result<PathBuf, LogError> {
+        self.offline = true;
         let parent = self.dir.parent().map(PathBuf::from).unwrap_or_default();
-        let to = parent.join(name);
+        let to = parent.join(self.partition.dir_name_as("delete", unique));
         self.io("deleting", self.disk.rename(&self.dir, &to))?;
         for segment in &mut self.segments {
             segment.moved(&to);

@@ -74,12 +74,15 @@ fn broken_files_are_named() {
 fn which_directories_are_partitions() {
     let place = tempfile::tempdir().unwrap();
     let dir = open(place.path()).unwrap();
-    for name in
-        ["a-0", "with-dash-12", "__cluster_metadata-0", "gone-0.0123-delete", "b-1.77-future", "c-1.77-stray", "other"]
-    {
+    let over = ["b-1.77-future", "gone-0.0123-delete"];
+    for name in ["a-0", "with-dash-12", "__cluster_metadata-0", over[0], over[1], "c-1.77-stray", "other"] {
         std::fs::create_dir(place.path().join(name)).unwrap();
     }
     let names: Vec<String> = dir.partitions().unwrap().iter().map(|p| format!("{}/{}", p.topic, p.partition)).collect();
     assert_eq!(names, ["__cluster_metadata/0", "a/0", "with-dash/12"]);
-    assert_eq!(dir.deleted_dirs().unwrap(), [place.path().join("gone-0.0123-delete")]);
+    assert_eq!(dir.deleted_dirs().unwrap(), over.map(|name| place.path().join(name)));
+    assert_eq!(dir.coming().unwrap(), [TopicPartition::new("b", 1)]);
+    let aside = dir.set_aside(&TopicPartition::new("a", 0), Uuid::nil()).unwrap();
+    assert_eq!(aside, place.path().join("a-0.00000000000000000000000000000000-stray"));
+    assert!(aside.is_dir() && dir.partitions().unwrap().len() == 2);
 }

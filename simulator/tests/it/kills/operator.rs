@@ -15,7 +15,7 @@ use super::clients::{Client, is_done};
 use super::truth::{Truth, end_of, read_topic, start_of};
 use super::wire::{Wire, decode, topic};
 
-const TOPIC: &str = "scratch";
+pub(crate) const SCRATCH: &str = "scratch";
 
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,18 +48,27 @@ impl Scratch {
         if !self.exists {
             return;
         }
-        let (start, end) = (start_of(wire, TOPIC), end_of(wire, TOPIC));
+        let (start, end) = (start_of(wire, SCRATCH), end_of(wire, SCRATCH));
         // As in Apache Kafka a crash may bring deleted records back, for as long as their checkpoint is not written.
-        assert!(start <= self.start, "{TOPIC} begins at {start}, behind {}", self.start);
-        let found = read_topic(wire, TOPIC, start);
+        assert!(start <= self.start, "{SCRATCH} begins at {start}, behind {}", self.start);
+        let found = read_topic(wire, SCRATCH, start);
         let generation = format!("{}:", self.generation);
         for (offset, value) in &found {
-            assert!(value.starts_with(&generation), "{value} at {offset} of {TOPIC} number {}", self.generation);
+            assert!(value.starts_with(&generation), "{value} at {offset} of {SCRATCH} number {}", self.generation);
         }
         for (offset, value) in self.acknowledged.range(start..) {
-            assert_eq!(found.get(offset), Some(value), "acknowledged at {offset} of {TOPIC}, which ends at {end}");
+            assert_eq!(found.get(offset), Some(value), "acknowledged at {offset} of {SCRATCH}, which ends at {end}");
         }
     }
+}
+
+/// The request to append one record to the first partition of a topic.
+pub(crate) fn record(name: &str, key: Option<&[u8]>, value: &str, now: i64) -> ProduceRequest {
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    builder.append(now, key, Some(value.as_bytes()));
+    let data = PartitionProduceData::default().with_records(Some(builder.build().unwrap()));
+    let data = TopicProduceData::default().with_name(topic(name)).with_partition_data(vec![data]);
+    ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![data])
 }
 
 /// The operator, who waits for each answer.
@@ -77,11 +86,7 @@ impl Operator {
     fn write(&mut self, me: usize, wire: &mut Wire, generation: u64) {
         self.serial += 1;
         self.sent = format!("{generation}:{}", self.serial);
-        let mut builder = BatchBuilder::new(BatchOptions::default());
-        builder.append(wire.now, Some(b"key"), Some(self.sent.as_bytes()));
-        let data = PartitionProduceData::default().with_records(Some(builder.build().unwrap()));
-        let data = TopicProduceData::default().with_name(topic(TOPIC)).with_partition_data(vec![data]);
-        let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![data]);
+        let request = record(SCRATCH, Some(b"key"), &self.sent, wire.now);
         wire.send(me, 0, 9, &request);
     }
 
@@ -114,7 +119,7 @@ impl Client for Operator {
         match self.stage {
             Stage::Create => {
                 let new = CreatableTopic::default()
-                    .with_name(topic(TOPIC))
+                    .with_name(topic(SCRATCH))
                     .with_num_partitions(1)
                     .with_replication_factor(1)
                     .with_configs(vec![
@@ -131,7 +136,7 @@ impl Client for Operator {
                 let last = scratch.acknowledged.last_key_value().map_or(0, |(offset, _)| *offset);
                 scratch.start = last;
                 let partition = DeleteRecordsPartition::default().with_offset(last);
-                let of_topic = DeleteRecordsTopic::default().with_name(topic(TOPIC)).with_partitions(vec![partition]);
+                let of_topic = DeleteRecordsTopic::default().with_name(topic(SCRATCH)).with_partitions(vec![partition]);
                 wire.send(
                     me,
                     0,
@@ -141,7 +146,7 @@ impl Client for Operator {
             }
             Stage::Delete => {
                 scratch.exists = false;
-                let state = DeleteTopicState::default().with_name(Some(topic(TOPIC))).with_topic_id(Uuid::nil());
+                let state = DeleteTopicState::default().with_name(Some(topic(SCRATCH))).with_topic_id(Uuid::nil());
                 wire.send(me, 0, 6, &DeleteTopicsRequest::default().with_topics(vec![state]).with_timeout_ms(30_000));
             }
         }
