@@ -28,7 +28,7 @@ const CLEANER: &str = "cleaning_crash";
 const DELETION: &str = "deletion_crash";
 const JOURNAL: &str = "journal_crash";
 
-const MISTAKES: [Mistake; 29] = [
+const MISTAKES: [Mistake; 30] = [
     Mistake {
         name: "what is not durable is acknowledged",
         file: "crates/replication/src/partition.rs",
@@ -230,6 +230,13 @@ const MISTAKES: [Mistake; 29] = [
         file: "crates/broker/src/node/open.rs",
         right: "let aside = dir.set_aside(&partition, Uuid::new_v4())?;",
         wrong: "let aside = dir.partition_dir(&partition);",
+        found_by: POWER,
+    },
+    Mistake {
+        name: "the journal is written again where a log cannot be synced",
+        file: "crates/broker/src/journal.rs",
+        right: "            if safe {\n",
+        wrong: "            if safe || *file > 0 {\n",
         found_by: POWER,
     },
 ];

@@ -183,6 +183,14 @@ impl Core {
         }
     }
 
+    /// A log that failed serves nobody until the next start.
+    fn online(&self) -> Result<(), LogError> {
+        match &self.log {
+            Some(log) if log.is_offline() => Err(LogError::Offline(log.partition().clone())),
+            _ => Ok(()),
+        }
+    }
+
     fn bounds(&self) -> Option<Bounds> {
         let log = self.log.as_ref()?;
         let high_watermark = self.replica.high_watermark();
@@ -286,6 +294,7 @@ impl Shard {
         let appended = {
             let mut core = self.core.lock();
             let acks = if token.is_some() { Acks::All } else { Acks::Leader };
+            core.online().map_err(|error| AppendRefused::Log(AppendError::Log(error)))?;
             let epoch = core.replica.check_append(acks, isr_min).map_err(AppendRefused::Partition)?;
             let Some(log) = core.log.as_mut() else { return Err(AppendRefused::Gone) };
             let appended = log.append_in_transaction(batches, epoch, origin, proof, now).map_err(AppendRefused::Log)?;
@@ -405,6 +414,7 @@ impl Shard {
         reader_epoch: Option<i32>,
     ) -> Result<Read, ReadRefused> {
         let core = self.core.lock();
+        core.online().map_err(|error| ReadRefused::Log(ReadError::Log(error)))?;
         let (Some(log), Some(bounds)) = (core.log.as_ref(), core.bounds()) else { return Err(ReadRefused::NotLeader) };
         check_epoch(bounds.leader_epoch, reader_epoch).map_err(ReadRefused::Epoch)?;
         let below = match isolation {
@@ -459,6 +469,13 @@ impl Shard {
     /// Where the partition begins and ends; none if this node does not lead it.
     pub(crate) fn bounds(&self) -> Option<Bounds> {
         self.core.lock().bounds()
+    }
+
+    /// The same, or why the partition is not served.
+    pub(crate) fn served(&self) -> Result<Bounds, ErrorCode> {
+        let core = self.core.lock();
+        core.online().map_err(|error| crate::errors::log(&error))?;
+        core.bounds().ok_or(ErrorCode::NotLeaderOrFollower)
     }
 
     /// Everything before it is committed.

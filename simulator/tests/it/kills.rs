@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 use andiron_broker::Node;
 use andiron_broker::config::BrokerConfig;
+use andiron_protocol::ErrorCode;
 use andiron_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use andiron_protocol::messages::{CreateTopicsRequest, FindCoordinatorRequest};
+use andiron_protocol::messages::{CreateTopicsRequest, FindCoordinatorRequest, ProduceRequest};
 use andiron_simulator::{Loss, SimClock, SimDisk};
 use andiron_storage::disk::Disk as _;
+use bytes::Bytes;
 
 use clients::{Client, Committer, Idempotent, Reader, produced};
 use mover::{DIRS, Mover, to_move};
@@ -348,15 +350,20 @@ fn the_same_seed_is_the_same_run() {
 }
 
 impl World {
-    /// A record in the first partition, acknowledged.
-    fn append(&mut self, number: u64) {
-        let value = format!("m:0:{number}");
-        self.truth.sent.insert(value.clone());
-        self.wire.send(0, number, 9, &record(TOPIC, None, &value, self.wire.now));
+    /// A record for a partition; the answer.
+    fn send(&mut self, partition: usize, value: &str) -> Bytes {
+        self.truth.sent.insert(value.to_owned());
+        self.wire.send(0, u64::MAX, 9, &record(TOPIC, partition, None, value, self.wire.now));
         while self.wire.node.sync_due(self.wire.now) {}
-        let answered = self.wire.arrived().into_iter().find(|answer| answer.what == number).unwrap();
-        let offset = produced("the producer", 9, &answered.frame).unwrap();
-        self.truth.acknowledged[0].insert(offset, value);
+        self.wire.arrived().into_iter().find(|answer| answer.what == u64::MAX).unwrap().frame
+    }
+
+    /// A record in a partition, acknowledged.
+    fn append(&mut self, partition: usize, number: u64) {
+        let value = format!("m:0:{number}");
+        let answer = self.send(partition, &value);
+        let offset = produced("the producer", 9, &answer).unwrap();
+        self.truth.acknowledged[partition].insert(offset, value);
     }
 
     /// Has the first partition moved to the other directory, which is all that is done while the time stands.
@@ -382,11 +389,33 @@ impl World {
 fn power_lost_long_after_a_partition_moved_loses_nothing_of_it() {
     for seed in 0..8 {
         let mut world = World::new(seed);
-        (0..4).for_each(|n| world.append(n));
+        (0..4).for_each(|n| world.append(0, n));
         world.move_first();
-        (4..40).for_each(|n| world.append(n));
+        (4..40).for_each(|n| world.append(0, n));
         world.check_homes();
         assert_eq!(world.counts.moved, 1);
+        world.lose_power();
+        world.wire.node.stop();
+    }
+}
+
+/// A journal that is all that has some records durable is not written again.
+#[test]
+fn power_lost_after_a_log_could_not_be_synced_loses_nothing_of_it() {
+    for seed in 0..8 {
+        let mut world = World::new(seed);
+        world.check_homes();
+        let home = world.homes["orders-0"];
+        let other = (1..PARTITIONS).find(|other| world.homes[&format!("orders-{other}")] == home).unwrap();
+        (0..4).for_each(|n| world.append(0, n));
+        // The log is to be synced for its recovery point.
+        world.wire.now = world.clock.advance(600);
+        world.wire.disk.fail_next_sync();
+        world.wire.node.keep_house(world.wire.now);
+        let refused = decode::<ProduceRequest>(9, &world.send(0, "m:0:4"));
+        let code = refused.responses[0].partition_responses[0].error_code;
+        assert_eq!(ErrorCode::from_code(code), Some(ErrorCode::KafkaStorageError));
+        (5..45).for_each(|n| world.append(other, n));
         world.lose_power();
         world.wire.node.stop();
     }
@@ -398,17 +427,17 @@ fn power_lost_at_any_operation_of_a_move_loses_nothing_and_the_partition_lies_in
     for seed in 0..4 {
         for at in 1.. {
             let mut world = World::new(seed);
-            (0..4).for_each(|n| world.append(n));
+            (0..4).for_each(|n| world.append(0, n));
             world.wire.disk.crash_at(world.wire.disk.operations() + at);
             world.move_first();
             let crashed = world.wire.disk.crashed();
             points += u64::from(crashed);
             world.lose_power();
-            (4..8).for_each(|n| world.append(n));
+            (4..8).for_each(|n| world.append(0, n));
             world.lose_power();
             // A move that was cut off goes on, unless it had not begun.
             world.wire.node.keep_house(world.wire.now);
-            (8..12).for_each(|n| world.append(n));
+            (8..12).for_each(|n| world.append(0, n));
             world.lose_power();
             world.wire.node.stop();
             if !crashed {

@@ -42,7 +42,7 @@ pub(super) fn handle(call: &Call<'_>, request: DeleteRecordsRequest, owed: Owed)
 
 fn delete(entry: Option<&TopicEntry>, partition: i32, offset: i64) -> Result<i64, ErrorCode> {
     let shard = entry.and_then(|e| e.shard(partition)).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let bounds = shard.bounds().ok_or(ErrorCode::NotLeaderOrFollower)?;
+    let bounds = shard.served()?;
     if bounds.lags && (offset == HIGH_WATERMARK || offset > bounds.high_watermark) {
         // Records that were acknowledged before this start are not yet known to be committed: ask again.
         return Err(ErrorCode::NotLeaderOrFollower);

@@ -61,7 +61,7 @@ fn one(
     version: i16,
 ) -> Result<Found, ErrorCode> {
     let shard = entry.and_then(|e| e.shard(asked.partition_index)).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let bounds = shard.bounds().ok_or(ErrorCode::NotLeaderOrFollower)?;
+    let bounds = shard.served()?;
     let epoch = (version >= 4).then_some(asked.current_leader_epoch);
     check_epoch(bounds.leader_epoch, epoch)?;
     let end = if committed { bounds.last_stable } else { bounds.high_watermark };

@@ -42,7 +42,7 @@ pub(super) fn handle(call: &Call<'_>, request: OffsetForLeaderEpochRequest, owed
 
 fn end_of(entry: Option<&TopicEntry>, asked: &OffsetForLeaderPartition) -> Result<(i32, i64), ErrorCode> {
     let shard = entry.and_then(|e| e.shard(asked.partition)).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let bounds = shard.bounds().ok_or(ErrorCode::NotLeaderOrFollower)?;
+    let bounds = shard.served()?;
     check_epoch(bounds.leader_epoch, Some(asked.current_leader_epoch))?;
     let (ours, end) = (bounds.leader_epoch, bounds.log_end);
     if asked.leader_epoch < 0 || asked.leader_epoch > ours {

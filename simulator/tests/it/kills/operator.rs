@@ -62,11 +62,12 @@ impl Scratch {
     }
 }
 
-/// The request to append one record to the first partition of a topic.
-pub(crate) fn record(name: &str, key: Option<&[u8]>, value: &str, now: i64) -> ProduceRequest {
+/// The request to append one record.
+pub(crate) fn record(name: &str, partition: usize, key: Option<&[u8]>, value: &str, now: i64) -> ProduceRequest {
     let mut builder = BatchBuilder::new(BatchOptions::default());
     builder.append(now, key, Some(value.as_bytes()));
-    let data = PartitionProduceData::default().with_records(Some(builder.build().unwrap()));
+    let data =
+        PartitionProduceData::default().with_index(partition as i32).with_records(Some(builder.build().unwrap()));
     let data = TopicProduceData::default().with_name(topic(name)).with_partition_data(vec![data]);
     ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![data])
 }
@@ -86,7 +87,7 @@ impl Operator {
     fn write(&mut self, me: usize, wire: &mut Wire, generation: u64) {
         self.serial += 1;
         self.sent = format!("{generation}:{}", self.serial);
-        let request = record(SCRATCH, Some(b"key"), &self.sent, wire.now);
+        let request = record(SCRATCH, 0, Some(b"key"), &self.sent, wire.now);
         wire.send(me, 0, 9, &request);
     }
 
