@@ -11,7 +11,7 @@ mod error;
 mod membership;
 mod modern;
 mod positions;
-mod protocol;
+pub(crate) mod protocol;
 mod record;
 mod shared;
 mod worker;

@@ -19,7 +19,6 @@ pub mod transactions;
 
 mod classic;
 mod consumer;
-mod consumer_protocol;
 mod machine;
 mod offsets;
 mod timers;

@@ -9,6 +9,7 @@ pub use kafka_protocol::messages;
 pub use uuid::Uuid;
 
 pub mod api;
+pub mod consumer_protocol;
 pub mod error;
 pub mod frame;
 pub mod guard;

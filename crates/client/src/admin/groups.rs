@@ -3,17 +3,16 @@
 use std::collections::HashMap;
 
 use andiron_protocol::error::ErrorCode;
-use andiron_protocol::kafka::protocol::{Decodable as _, StrBytes};
+use andiron_protocol::kafka::protocol::StrBytes;
 use andiron_protocol::messages::consumer_group_describe_response::{Assignment, DescribedGroup as ConsumerGroup};
 use andiron_protocol::messages::describe_groups_response::DescribedGroup as ClassicGroup;
 use andiron_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use andiron_protocol::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
 use andiron_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use andiron_protocol::messages::{
-    ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DeleteGroupsRequest, DescribeGroupsRequest, GroupId,
-    ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, TopicName,
+    ConsumerGroupDescribeRequest, DeleteGroupsRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, TopicName,
 };
-use bytes::{Buf as _, Bytes};
 
 use super::ask::{Coordinates, ask_node, ask_node_up_to, refuse, text, words};
 use super::{Admin, Refusal};
@@ -368,7 +367,7 @@ fn of_classic_group(group: ClassicGroup, coordinator: BrokerInfo) -> GroupDescri
         instance_id: member.group_instance_id.as_ref().map(|id| id.to_string()),
         client_id: member.client_id.to_string(),
         client_host: member.client_host.to_string(),
-        assignment: classic_assignment(member.member_assignment.clone()),
+        assignment: classic_assignment(&member.member_assignment),
         target_assignment: None,
         epoch: None,
         upgraded: None,
@@ -387,21 +386,6 @@ fn of_classic_group(group: ClassicGroup, coordinator: BrokerInfo) -> GroupDescri
 
 /// The partitions in an assignment of the classic consumer protocol; none in bytes that are no such assignment, which a
 /// member of another protocol may have.
-fn classic_assignment(mut bytes: Bytes) -> Vec<TopicPartition> {
-    const VERSION_MAX: i16 = 3;
-    if bytes.len() < 2 {
-        return Vec::new();
-    }
-    let version = bytes.get_i16();
-    if version < 0 {
-        return Vec::new();
-    }
-    let Ok(assignment) = ConsumerProtocolAssignment::decode(&mut bytes, version.min(VERSION_MAX)) else {
-        return Vec::new();
-    };
-    let of_topic = |topic: &andiron_protocol::messages::consumer_protocol_assignment::TopicPartition| {
-        let name: std::sync::Arc<str> = topic.topic.as_str().into();
-        topic.partitions.iter().map(move |p| TopicPartition::new(name.clone(), *p)).collect::<Vec<_>>()
-    };
-    assignment.assigned_partitions.iter().flat_map(of_topic).collect()
+fn classic_assignment(bytes: &[u8]) -> Vec<TopicPartition> {
+    crate::consumer::protocol::read_assignment(bytes).unwrap_or_default()
 }

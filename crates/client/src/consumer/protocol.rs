@@ -1,44 +1,16 @@
-//! What members of a classic group say to one another: the bytes of `ConsumerProtocolSubscription` and
-//! `ConsumerProtocolAssignment`, and the sticky assignors' user data. The coordinator passes them on unread.
-//!
-//! They come from other members, so every length is held against the bytes that follow it. A newer version is read as
-//! the newest that is known here: fields are only ever added at the end.
+//! What members of a classic group say to one another: partitions in the structures of [`consumer_protocol`], and the sticky
+//! assignors' user data.
 
 use std::sync::Arc;
 
+use andiron_protocol::consumer_protocol::{self, NEWEST};
+pub(crate) use andiron_protocol::consumer_protocol::{Assignment, OfTopic, Subscription, read};
 use andiron_protocol::message;
 use andiron_protocol::schema::{Bytes, Message, SchemaError};
 
 use crate::cluster::TopicPartition;
 
 message! {
-    /// What a member wants and holds.
-    pub struct Subscription(versions 0..=3) {
-        /// The topics wanted.
-        topics: Vec<String> [0..],
-        /// The assignor's own.
-        user_data: Option<Bytes> [0..],
-        /// What the member holds (cooperative rebalances).
-        owned_partitions: Vec<OfTopic> [1..],
-        /// The generation it holds them by.
-        generation_id: i32 [2..] = -1,
-        /// `client.rack`.
-        rack_id: Option<String> [3..],
-    }
-    /// What a member is given.
-    pub struct Assignment(versions 0..=3) {
-        /// The partitions.
-        assigned_partitions: Vec<OfTopic> [0..],
-        /// The assignor's own.
-        user_data: Option<Bytes> [0..],
-    }
-    /// Partitions of one topic.
-    pub struct OfTopic(part) {
-        /// The topic.
-        topic: String [0..],
-        /// Its partitions.
-        partitions: Vec<i32> [0..],
-    }
     /// `StickyAssignor`'s user data: what its member held, since an eager member holds nothing while it joins.
     pub struct StickyUserData(versions 1..=1) {
         /// The partitions.
@@ -48,8 +20,6 @@ message! {
     }
 }
 
-/// The version written; it is in front of the structure.
-const NEWEST: i16 = 3;
 /// Cooperative user data are a bare generation.
 const GENERATION_BYTES: usize = 4;
 
@@ -77,19 +47,9 @@ pub(crate) fn flatten(topics: &[OfTopic]) -> Vec<TopicPartition> {
     partitions
 }
 
-/// A structure behind the version that it is written in.
+/// A structure in the newest version.
 pub(crate) fn write(message: &impl Message) -> Result<Bytes, SchemaError> {
-    message.to_vec_with_version(NEWEST).map(Bytes::from)
-}
-
-/// Reads what [`write`] wrote, here or in another client.
-pub(crate) fn read<M: Message>(bytes: &[u8]) -> Result<M, SchemaError> {
-    let mut from = bytes;
-    let version = i16::from_be_bytes(andiron_protocol::schema::take(&mut from)?);
-    if version < 0 {
-        return Err(SchemaError::Version { name: M::NAME, version: i32::from(version) });
-    }
-    M::decode(version.min(NEWEST), &mut from)
+    consumer_protocol::write(message, NEWEST)
 }
 
 /// An assignment; an empty one, as a leader gives to members it knows nothing for, may be no bytes at all.

@@ -22,11 +22,11 @@ pub(crate) use membership::nobody_left;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use andiron_protocol::consumer_protocol::{self, Subscription};
 use andiron_replication::machine::Ticket;
 use bytes::Bytes;
 
 use crate::config::GroupConfig;
-use crate::consumer_protocol;
 use crate::effects::Effects;
 use crate::error::MemberError;
 use crate::routing::java_hash;
@@ -277,7 +277,7 @@ impl Group {
             (Some(kind), Some(protocol)) if &**kind == CONSUMER => {
                 let mut topics = BTreeSet::new();
                 let read = self.members.values().try_for_each(|member| {
-                    topics.extend(consumer_protocol::subscription(&member.metadata(protocol))?.topics);
+                    topics.extend(consumer_protocol::read::<Subscription>(&member.metadata(protocol)).ok()?.topics);
                     Some(())
                 });
                 read.map(|()| topics)

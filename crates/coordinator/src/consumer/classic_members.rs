@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use andiron_protocol::ErrorCode;
+use andiron_protocol::consumer_protocol::{self, Assignment, OfTopic, Subscription};
 use andiron_protocol::messages::leave_group_request::MemberIdentity;
 use andiron_protocol::messages::{HeartbeatRequest, SyncGroupRequest};
 use bytes::Bytes;
@@ -16,7 +17,6 @@ use super::patterns::Patterns;
 use super::reconcile::{Goal, Owned};
 use super::{Group, Scene, Topics};
 use crate::classic::{self, Joiner};
-use crate::consumer_protocol::{self, AssignedPartitions, Assignment, Subscription};
 use crate::error::{HeartbeatError, JoinError, MemberError, SyncError};
 use crate::record::consumer::{
     ConsumerGroupMemberMetadataClassicMemberMetadata, ConsumerGroupMemberMetadataClassicProtocol,
@@ -63,7 +63,7 @@ impl Group {
         }
         let first = joiner.protocols.first().ok_or(JoinError::InconsistentProtocol)?;
         // Apache Kafka calls it its own failure too.
-        let wanted = consumer_protocol::subscription(&first.1);
+        let wanted = consumer_protocol::read::<Subscription>(&first.1).ok();
         let wanted = wanted.ok_or(JoinError::Consumer(ErrorCode::UnknownServerError))?;
         let protocol = first.0.clone();
         let member = match joiner.instance_id.as_deref() {
@@ -244,11 +244,9 @@ pub(super) fn said(
 ) -> Bytes {
     let by_name = partitions.filter_map(|(topic, partitions)| Some((topics.name(topic)?, partitions)));
     let by_name: BTreeMap<Arc<str>, Vec<i32>> = by_name.collect();
-    let assigned_partitions = by_name
-        .into_iter()
-        .map(|(topic, partitions)| AssignedPartitions { topic: topic.to_string(), partitions })
-        .collect();
+    let assigned_partitions =
+        by_name.into_iter().map(|(topic, partitions)| OfTopic { topic: topic.to_string(), partitions }).collect();
     let version = metadata.and_then(consumer_protocol::version).unwrap_or_default();
     // Only a name longer than any topic's could not be written.
-    Assignment { assigned_partitions, user_data: None }.to_bytes(version).unwrap_or_default()
+    consumer_protocol::write(&Assignment { assigned_partitions, user_data: None }, version).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use andiron_protocol::consumer_protocol::{self, Subscription};
 use bytes::Bytes;
 
 use super::classic_members::{classic_metadata, said};
@@ -11,7 +12,6 @@ use super::target::{target_epoch_record, target_record};
 use super::{Group, Scene, Topics};
 use crate::classic::{self, Step};
 use crate::config::GroupConfig;
-use crate::consumer_protocol;
 use crate::effects::Effects;
 use crate::error::ConsumerGroupError;
 use crate::record::Record;
@@ -59,7 +59,7 @@ impl Group {
                 Some(protocol) => member.metadata(protocol),
                 None => member.protocols.first().map(|(_, words)| words.clone()).unwrap_or_default(),
             };
-            let wanted = consumer_protocol::subscription(&words).ok_or_else(malformed)?;
+            let wanted = consumer_protocol::read::<Subscription>(&words).map_err(|_| malformed())?;
             let held = |partitions: &std::collections::BTreeSet<i32>| {
                 partitions.iter().map(|partition| (*partition, group.generation)).collect()
             };
@@ -185,7 +185,7 @@ fn given(assignment: &Bytes, topics: &Topics) -> Result<Assignment, Wrong> {
     if assignment.is_empty() {
         return Ok(Assignment::new());
     }
-    let said = consumer_protocol::assignment(assignment).ok_or(Wrong::Malformed)?;
+    let said = consumer_protocol::read::<consumer_protocol::Assignment>(assignment).map_err(|_| Wrong::Malformed)?;
     if said.user_data.is_some_and(|data| !data.is_empty()) {
         return Err(Wrong::UserData);
     }

@@ -4,40 +4,10 @@ use andiron_coordinator::record::json::{PrintError, PrintedRecord};
 use andiron_coordinator::record::{self, share_state};
 use andiron_metadata::records::{Record as MetadataRecord, RecordError};
 use andiron_protocol::batch::Record;
-use andiron_protocol::message;
-use andiron_protocol::schema::{Bytes, Json, Message};
+use andiron_protocol::consumer_protocol::{Assignment, Subscription};
+use andiron_protocol::schema::{Json, Message};
 
 use super::Thrown;
-
-message! {
-    /// What a member of a classic consumer group subscribes to: `ConsumerProtocolSubscription`.
-    pub struct Subscription(versions 0..=3) {
-        /// The topics.
-        topics: Vec<String> [0..],
-        /// The assignor's.
-        user_data: Option<Bytes> [0..],
-        /// What the member has.
-        owned_partitions: Vec<Assigned> [1..],
-        /// Since which generation.
-        generation_id: i32 [2..] = -1,
-        /// The member's rack.
-        rack_id: Option<String> [3..],
-    }
-    /// What it is assigned: `ConsumerProtocolAssignment`.
-    pub struct Assignment(versions 0..=3) {
-        /// The partitions.
-        assigned_partitions: Vec<Assigned> [0..],
-        /// The assignor's.
-        user_data: Option<Bytes> [0..],
-    }
-    /// Partitions of a topic.
-    pub struct Assigned(part) {
-        /// The topic.
-        topic: String [0..],
-        /// Its partitions.
-        partitions: Vec<i32> [0..],
-    }
-}
 
 /// How plain bytes are shown, by the class that does it in Apache Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
