@@ -348,17 +348,23 @@ async fn a_static_member_that_comes_back_finds_its_partitions() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "judged"]
 async fn who_does_not_poll_in_time_loses_its_partitions() {
+    a_slow_member_loses_its_partitions(&[]).await;
+}
+
+/// Another member has all; the slow one may not commit, and gets its share again.
+pub(crate) async fn a_slow_member_loses_its_partitions(properties: &[(&str, &str)]) {
     let bootstrap = bootstrap();
     let client = client(&bootstrap, &[]);
     let topic = topic(&client, "slow", 2).await;
     fill(&client, &topic, 2, 0..10).await;
     let group = unique("slow");
     let told: Arc<Mutex<Told>> = Arc::default();
-    let mut slow = member(&bootstrap, &group, &[("max.poll.interval.ms", "2000"), ("enable.auto.commit", "false")]);
+    let of_slow = [properties, &[("max.poll.interval.ms", "2000"), ("enable.auto.commit", "false")]].concat();
+    let mut slow = member(&bootstrap, &group, &of_slow);
     slow.set_rebalance_listener(Some(Box::new(Listens(told.clone()))));
     slow.subscribe([topic.as_str()]).await.unwrap();
     assert_eq!(poll_some(&mut slow, 10).await.len(), 10);
-    let mut other = member(&bootstrap, &group, &[]);
+    let mut other = member(&bootstrap, &group, properties);
     other.subscribe([topic.as_str()]).await.unwrap();
     poll_until(&mut [&mut other], |all| is_shared(all, 2)).await;
     let error = slow.commit_sync().await.unwrap_err();

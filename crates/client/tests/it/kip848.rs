@@ -1,14 +1,12 @@
 //! The group consumer under `group.protocol=consumer`, where the coordinator assigns.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use andiron_client::ConsumerError;
-use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use crate::consuming::{
-    Listens, PATIENCE, Told, fill, is_shared, member, members_share, poll_some, poll_until, unique,
+    PATIENCE, a_slow_member_loses_its_partitions, fill, is_shared, member, members_share, poll_some, poll_until, unique,
 };
 use crate::support::{bootstrap, client, topic};
 
@@ -72,24 +70,5 @@ async fn kip_848_static_members_come_back_to_what_they_had() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "judged"]
 async fn kip_848_members_that_do_not_poll_in_time_lose_their_partitions() {
-    let bootstrap = bootstrap();
-    let client = client(&bootstrap, &[]);
-    let topic = topic(&client, "slow-848", 2).await;
-    fill(&client, &topic, 2, 0..10).await;
-    let group = unique("slow-848");
-    let told: Arc<Mutex<Told>> = Arc::default();
-    let mut slow =
-        member(&bootstrap, &group, &[MODERN, ("max.poll.interval.ms", "2000"), ("enable.auto.commit", "false")]);
-    slow.set_rebalance_listener(Some(Box::new(Listens(told.clone()))));
-    slow.subscribe([topic.as_str()]).await.unwrap();
-    assert_eq!(poll_some(&mut slow, 10).await.len(), 10);
-    let mut other = member(&bootstrap, &group, &[MODERN]);
-    other.subscribe([topic.as_str()]).await.unwrap();
-    poll_until(&mut [&mut other], |all| is_shared(all, 2)).await;
-    let error = slow.commit_sync().await.unwrap_err();
-    assert!(error.to_string().starts_with("Offset commit cannot be completed since the consumer is"), "{error}");
-    poll_until(&mut [&mut slow, &mut other], |all| is_shared(all, 2)).await;
-    assert_eq!(told.lock().lost, 2);
-    slow.close(PATIENCE).await.unwrap();
-    other.close(PATIENCE).await.unwrap();
+    a_slow_member_loses_its_partitions(&[MODERN]).await;
 }

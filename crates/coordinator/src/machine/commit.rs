@@ -8,6 +8,7 @@ use andiron_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use andiron_protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
 };
+use andiron_protocol::Uuid;
 use andiron_replication::machine::Ticket;
 
 use super::GroupCoordinator;
@@ -36,38 +37,33 @@ impl GroupCoordinator {
         out: &mut Effects,
     ) {
         let allowed = self.check_commit(now, context, request, out);
-        let limit = usize::try_from(self.config.offset_metadata_max_bytes).unwrap_or(0);
         let expire_timestamp = match request.retention_time_ms {
             DEFAULT_TIMESTAMP => DEFAULT_TIMESTAMP,
             retention_ms => now.saturating_add(retention_ms),
         };
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
+            // The version of the value that has an expiry has no id: nobody would know it after a restart.
+            let topic_id = if expire_timestamp == DEFAULT_TIMESTAMP { topic.topic_id } else { Uuid::nil() };
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
-                let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
-                let outcome = match allowed {
-                    // Java counts UTF-16 units.
-                    Ok(()) if metadata.encode_utf16().count() > limit => Err(CommitError::MetadataTooLarge),
-                    allowed => allowed,
+                let key = OffsetCommitKey {
+                    group: request.group_id.to_string(),
+                    topic: topic.name.to_string(),
+                    partition: partition.partition_index,
                 };
-                if outcome.is_ok() {
-                    let key = OffsetCommitKey {
-                        group: request.group_id.to_string(),
-                        topic: topic.name.to_string(),
-                        partition: partition.partition_index,
-                    };
-                    let value = OffsetCommitValue {
-                        offset: partition.committed_offset,
-                        leader_epoch: partition.committed_leader_epoch,
-                        metadata: metadata.to_owned(),
-                        commit_timestamp: now,
-                        expire_timestamp,
-                        topic_id: topic.topic_id,
-                    };
+                let value = OffsetCommitValue {
+                    offset: partition.committed_offset,
+                    leader_epoch: partition.committed_leader_epoch,
+                    metadata: partition.committed_metadata.as_deref().unwrap_or_default().to_owned(),
+                    commit_timestamp: now,
+                    expire_timestamp,
+                    topic_id,
+                };
+                let code = self.code_of_commit(allowed, &value);
+                if code == 0 {
                     out.records.push(Record::OffsetCommit { key, value: Some(value) });
                 }
-                let code = outcome.err().map_or(0, |error| error.code().code());
                 partitions.push(
                     OffsetCommitResponsePartition::default()
                         .with_partition_index(partition.partition_index)
@@ -77,6 +73,17 @@ impl GroupCoordinator {
             topics.push(OffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions));
         }
         out.parked.push((ticket, Response::OffsetCommit(OffsetCommitResponse::default().with_topics(topics))));
+    }
+
+    /// What an offset that a group may or may not commit is answered with; 0 when it is to be written.
+    pub(super) fn code_of_commit(&self, allowed: Result<(), CommitError>, value: &OffsetCommitValue) -> i16 {
+        let limit = usize::try_from(self.config.offset_metadata_max_bytes).unwrap_or(0);
+        let outcome = match allowed {
+            // Java counts UTF-16 units.
+            Ok(()) if value.metadata.encode_utf16().count() > limit => Err(CommitError::MetadataTooLarge),
+            allowed => allowed,
+        };
+        outcome.err().map_or(0, |error| error.code().code())
     }
 
     /// A group that is not there comes to be by the commit of a client that takes no part in sharing out.

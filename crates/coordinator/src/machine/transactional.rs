@@ -25,34 +25,27 @@ impl GroupCoordinator {
         out: &mut Effects,
     ) {
         let allowed = self.check_commit_in_transaction(version, request);
-        let limit = usize::try_from(self.config.offset_metadata_max_bytes).unwrap_or(0);
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
-                let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
-                let outcome = match allowed {
-                    // Java counts UTF-16 units.
-                    Ok(()) if metadata.encode_utf16().count() > limit => Err(CommitError::MetadataTooLarge),
-                    allowed => allowed,
+                let key = OffsetCommitKey {
+                    group: request.group_id.to_string(),
+                    topic: topic.name.to_string(),
+                    partition: partition.partition_index,
                 };
-                if outcome.is_ok() {
-                    let key = OffsetCommitKey {
-                        group: request.group_id.to_string(),
-                        topic: topic.name.to_string(),
-                        partition: partition.partition_index,
-                    };
-                    let value = OffsetCommitValue {
-                        offset: partition.committed_offset,
-                        leader_epoch: partition.committed_leader_epoch,
-                        metadata: metadata.to_owned(),
-                        commit_timestamp: now,
-                        ..OffsetCommitValue::default()
-                    };
+                let value = OffsetCommitValue {
+                    offset: partition.committed_offset,
+                    leader_epoch: partition.committed_leader_epoch,
+                    metadata: partition.committed_metadata.as_deref().unwrap_or_default().to_owned(),
+                    commit_timestamp: now,
+                    ..OffsetCommitValue::default()
+                };
+                let code = self.code_of_commit(allowed, &value);
+                if code == 0 {
                     let (producer_id, producer_epoch) = (request.producer_id.0, request.producer_epoch);
                     out.records.push(Record::OffsetInTransaction { producer_id, producer_epoch, key, value });
                 }
-                let code = outcome.err().map_or(0, |error| error.code().code());
                 partitions.push(
                     TxnOffsetCommitResponsePartition::default()
                         .with_partition_index(partition.partition_index)
