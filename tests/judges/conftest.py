@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "tests/peers")]
 
 import pairs  # noqa: E402
-from peers import Missing  # noqa: E402
+from peers import Missing, jars  # noqa: E402
 from server import Andiron  # noqa: E402
 from tools_table import DIFFERENT  # noqa: E402
 
@@ -61,6 +61,12 @@ def pytest_terminal_summary(terminalreporter):
 def binary():
     """The binary that is judged."""
     return os.environ["ANDIRON"]
+
+
+@pytest.fixture(scope="module")
+def java():
+    """What is judged needs Java and Maven."""
+    jars("kafka")
 
 
 @pytest.fixture

@@ -7,18 +7,12 @@ import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
 
-from peers import ApacheKafka, jars, tool
+from load import create
+from peers import ApacheKafka, tool
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("java")]
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def java():
-    """What is judged here needs Java and Maven."""
-    jars("kafka")
 
 
 @pytest.fixture
@@ -27,11 +21,6 @@ def kafka(tmp_path):
     server = ApacheKafka(tmp_path / "data")
     yield server
     server.stop()
-
-
-def create(bootstrap, topic, partitions=1, **config):
-    admin = AdminClient({"bootstrap.servers": bootstrap})  # its futures die with it
-    admin.create_topics([NewTopic(topic, partitions, config=config)])[topic].result()
 
 
 def watermarks(consumer, topic, partition, seconds=30):

@@ -10,15 +10,9 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from load import CODECS, COMPACTED, QUICK_CLEANER, create, eventually, fill_table, push_out
-from peers import ApacheKafka, jars, tool
+from peers import ApacheKafka, tool
 
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture
-def java():
-    """What is judged here needs Java and Maven."""
-    jars("kafka")
 
 
 @pytest.fixture

@@ -8,20 +8,15 @@ import time
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
 
+from load import create
 from pairs import Pairs, count, enough
-from peers import ApacheKafka, jars, tool_command
+from peers import ApacheKafka, tool_command
 
-pytestmark = [pytest.mark.kafka, pytest.mark.wide]
+pytestmark = [pytest.mark.kafka, pytest.mark.wide, pytest.mark.usefixtures("java")]
 FORMATTERS = "org.apache.kafka.tools.consumer."
 SERDES = "org.apache.kafka.common.serialization."
-
-
-@pytest.fixture(autouse=True, scope="module")
-def java():
-    """What is judged here needs Java and Maven."""
-    jars("kafka")
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +34,6 @@ def broker(request, binary, tmp_path_factory):
     server = (Andiron(binary, where) if request.param == "Andiron" else ApacheKafka(where)).start()
     yield server.bootstrap
     server.stop()
-
-
-def create(bootstrap, topic, partitions=1, **config):
-    admin = AdminClient({"bootstrap.servers": bootstrap})  # its futures die with it
-    admin.create_topics([NewTopic(topic, partitions, config=config)])[topic].result()
 
 
 def records(bootstrap, topic, partition=0, least=0):

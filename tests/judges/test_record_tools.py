@@ -6,31 +6,21 @@ import shutil
 
 import pytest
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient, NewTopic, ScramMechanism
+from confluent_kafka.admin import AdminClient, ScramMechanism
 
+from load import create
 from pairs import Pairs, count, enough
-from peers import ApacheKafka, jars
+from peers import ApacheKafka
 
-pytestmark = [pytest.mark.kafka, pytest.mark.wide]
+pytestmark = [pytest.mark.kafka, pytest.mark.wide, pytest.mark.usefixtures("java")]
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 CLUSTER = "AjtJUBfaRYS1fqhWubkuTg"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def java():
-    """What is judged here needs Java and Maven."""
-    jars("kafka")
 
 
 @pytest.fixture(scope="module")
 def pairs(request, binary):
     yield Pairs(binary)
     enough(request, "kafka-dump-log", "kafka-storage")
-
-
-def create(bootstrap, topic, partitions=1, **config):
-    admin = AdminClient({"bootstrap.servers": bootstrap})  # its futures die with it
-    admin.create_topics([NewTopic(topic, partitions, config=config)])[topic].result()
 
 
 def produce(bootstrap, codec, n=400):

@@ -17,17 +17,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pairs import FAILURES_MIN, SUCCESSES_MIN, count
-from peers import ApacheKafka, Jvm, free_port, jars, tool
+from peers import ApacheKafka, Jvm, free_port, tool
 from server import Andiron
 from tools_table import CLASSES, LARGER, TABLES
 
-pytestmark = [pytest.mark.kafka, pytest.mark.wide]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def java():
-    """What is judged here needs Java and Maven."""
-    jars("kafka")
+pytestmark = [pytest.mark.kafka, pytest.mark.wide, pytest.mark.usefixtures("java")]
 
 
 class Side:

@@ -6,17 +6,13 @@ import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from peers import ApacheKafka, jars, tool
+from load import create
+from peers import ApacheKafka, tool
 from server import free_port
 
 pytestmark = pytest.mark.kafka
-
-
-def create(bootstrap, topic, partitions=1, **config):
-    admin = AdminClient({"bootstrap.servers": bootstrap})  # its futures die with it
-    admin.create_topics([NewTopic(topic, partitions, config=config)])[topic].result()
 
 
 def transactional(bootstrap, transactional_id, **config):
@@ -66,12 +62,6 @@ def transactions(bootstrap, *words):
     rows = [line.split("\t") for line in out.splitlines() if line.strip()]
     rows = [[cell.strip() for cell in row] for row in rows]
     return [dict(zip(rows[0], row)) for row in rows[1:]]
-
-
-@pytest.fixture(scope="module")
-def java():
-    """What is judged here needs Java and Maven."""
-    jars("kafka")
 
 
 def test_committed_records_are_seen_whole_and_aborted_ones_are_not(andiron):

@@ -384,17 +384,19 @@ impl Segment {
         Ok(())
     }
 
-    /// Where to begin looking for `offset`: the last index entry at or before it.
+    /// Where to begin looking for `offset`: the last index entry at or before it. One that points past the end is damaged, and
+    /// the walk begins at the start.
     pub fn floor_position(&self, offset: i64) -> io::Result<u64> {
-        let Some(target) = relative(self.base, offset) else {
-            return Ok(if offset < self.base { 0 } else { self.index()?.last().map_or(0, |e| u64::from(e.position)) });
-        };
         let index = self.index()?;
-        let at = index.partition_point(|e| e.relative_offset <= target)?;
-        match at.checked_sub(1) {
-            Some(i) => Ok(u64::from(index.get(i)?.position)),
-            None => Ok(0),
-        }
+        let entry = match relative(self.base, offset) {
+            None if offset < self.base => None,
+            None => index.last(),
+            Some(target) => match index.partition_point(|e| e.relative_offset <= target)?.checked_sub(1) {
+                Some(i) => Some(index.get(i)?),
+                None => None,
+            },
+        };
+        Ok(entry.filter(|e| e.position <= self.size).map_or(0, |e| u64::from(e.position)))
     }
 
     /// The first batch whose last offset is `offset` or more: its position and header.

@@ -78,6 +78,27 @@ fn fill(log: &mut Log, batches: i64) {
     }
 }
 
+/// A folder that claims a clean end and was damaged: found by fuzzing.
+#[test]
+fn an_index_that_points_past_the_end_sends_nobody_there() {
+    let place = Place::new();
+    let (mut log, _) = place.open(small(), true, 0);
+    fill(&mut log, 9);
+    log.close_clean().unwrap();
+    let index = place.file("00000000000000000000.index");
+    let mut bytes = std::fs::read(&index).unwrap();
+    // A last entry that cannot be has the index made anew.
+    let last = bytes.len() - 8;
+    assert!(last >= 16, "several entries");
+    bytes[..last].chunks_mut(8).for_each(|entry| entry[4..].copy_from_slice(&i32::MAX.to_be_bytes()));
+    std::fs::write(&index, bytes).unwrap();
+    let (log, _) = place.open(small(), true, 90);
+    for at in [0, 25, 45, 89] {
+        assert_eq!(log.offset_for_timestamp(NOW + at).unwrap().map(|found| found.offset), Some(at));
+        assert!(log.read(at, 100, 90, true).unwrap().len > 0);
+    }
+}
+
 #[test]
 fn offsets_at_the_end_of_what_there_can_be_do_not_overflow() {
     // Names that no log gets by itself, and a time index that points beyond the last offset: found by fuzzing.
