@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use andiron_protocol::Uuid;
 use andiron_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use andiron_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
 use andiron_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use andiron_protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
 };
-use andiron_protocol::Uuid;
 use andiron_replication::machine::Ticket;
 
 use super::GroupCoordinator;
