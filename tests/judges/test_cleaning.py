@@ -194,6 +194,8 @@ def test_transactions_that_apache_kafka_wrote_are_compacted_here_and_read_there(
                     producer.produce("accounts", key=key, value=value)
                     if commit:
                         table[key] = value
+                # What is to be aborted must be there; a producer forgets what it has not sent.
+                assert producer.flush(30) == 0
                 producer.commit_transaction(30) if commit else producer.abort_transaction(30)
         assert table_of(read(kafka.bootstrap, "accounts")) == table
     finally:
