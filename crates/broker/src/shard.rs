@@ -617,20 +617,21 @@ impl Shard {
     }
 
     /// Puts another log with the same records in the place of this one, which is handed back. `make` gets the old log and
-    /// makes the new, which is durable, and the journal, which is to be that of its directory; nobody writes or reads meanwhile.
-    pub(crate) fn exchange(
+    /// makes the new, which is durable, and the journal, which is to be that of its directory; what else it gives is handed back
+    /// too. Nobody writes or reads meanwhile.
+    pub(crate) fn exchange<T>(
         &self,
-        make: impl FnOnce(&mut Log, &mut Option<Arc<DirJournal>>) -> Result<Log, LogError>,
-    ) -> Result<Log, LogError> {
+        make: impl FnOnce(&mut Log, &mut Option<Arc<DirJournal>>) -> Result<(Log, T), LogError>,
+    ) -> Result<(Log, T), LogError> {
         let mut core = self.core.lock();
         let Core { log, replica, journal, touched, .. } = &mut *core;
         let Some(log) = log else {
             return Err(LogError::Offline(TopicPartition::new(&self.topic, self.partition)));
         };
-        let mut new = make(log, journal)?;
+        let (mut new, more) = make(log, journal)?;
         new.on_high_watermark(replica.high_watermark());
         *touched = true;
-        Ok(std::mem::replace(log, new))
+        Ok((std::mem::replace(log, new), more))
     }
 
     /// The topic is gone: whoever waits is told, and the log is handed out to be removed. Whoever compacts it is waited for, as

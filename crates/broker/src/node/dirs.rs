@@ -105,28 +105,26 @@ impl Node {
         let Some(_alone) = shard.maintain_alone() else { return Ok(false) };
         let final_dir = target.partition_dir(name);
         let future = target.path().join(name.dir_name_as("future", Uuid::new_v4()));
-        let (mut failed, mut left) = (None, None);
         let io = |source| LogError::Io { what: "moving", path: future.clone(), source };
-        let old = shard.exchange(|log, journal| {
+        let (old, moved) = shard.exchange(|log, journal| {
             let from = log.dir().to_path_buf();
             log.close_clean()?;
             if let Err(error) = copy_dir(&*self.disk, &from, &future).map_err(io) {
-                self.remove_later(future.clone(), now);
-                failed = Some(error);
-                return self.reopen(name, log, from, now);
+                return Ok((self.reopen(name, log, from, now)?, Err(error)));
             }
             // From here on there is no way back. The old name goes before anybody writes to the new log: of two that a crash
             // leaves either will do.
             self.disk.rename(&future, &final_dir).and_then(|()| self.disk.sync_dir(target.path())).map_err(io)?;
-            left = Some(log.mark_deleted(Uuid::new_v4())?);
+            let left = log.mark_deleted(Uuid::new_v4())?;
             *journal = self.journals.of(to).0;
-            self.reopen(name, log, final_dir.clone(), now)
+            Ok((self.reopen(name, log, final_dir.clone(), now)?, Ok(left)))
         })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        if let Some(left) = left {
-            self.remove_later(left, now + old.config().file_delete_delay_ms);
+        match moved {
+            Ok(left) => self.remove_later(left, now + old.config().file_delete_delay_ms),
+            Err(error) => {
+                self.remove_later(future, now);
+                return Err(error);
+            }
         }
         {
             let mut house = self.house.lock();
