@@ -109,7 +109,7 @@ const OFFSET_VALUE_VERSION_WITH_EXPIRY: i16 = 1;
 impl Record {
     /// A committed offset is gone.
     pub fn offset_tombstone(group: &str, topic: &str, partition: i32) -> Self {
-        Self::OffsetCommit { key: OffsetCommitKey { group: group.into(), topic: topic.into(), partition }, value: None }
+        Self::OffsetCommit { key: OffsetCommitKey::new(group, topic, partition), value: None }
     }
 
     /// A group is gone.

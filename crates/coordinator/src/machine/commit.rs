@@ -47,11 +47,7 @@ impl GroupCoordinator {
             let topic_id = if expire_timestamp == DEFAULT_TIMESTAMP { topic.topic_id } else { Uuid::nil() };
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
-                let key = OffsetCommitKey {
-                    group: request.group_id.to_string(),
-                    topic: topic.name.to_string(),
-                    partition: partition.partition_index,
-                };
+                let key = OffsetCommitKey::new(&request.group_id, &topic.name, partition.partition_index);
                 let value = OffsetCommitValue {
                     offset: partition.committed_offset,
                     leader_epoch: partition.committed_leader_epoch,

@@ -29,11 +29,7 @@ impl GroupCoordinator {
         for topic in &request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
-                let key = OffsetCommitKey {
-                    group: request.group_id.to_string(),
-                    topic: topic.name.to_string(),
-                    partition: partition.partition_index,
-                };
+                let key = OffsetCommitKey::new(&request.group_id, &topic.name, partition.partition_index);
                 let value = OffsetCommitValue {
                     offset: partition.committed_offset,
                     leader_epoch: partition.committed_leader_epoch,

@@ -86,3 +86,10 @@ message! {
         assignment: Bytes [0..],
     }
 }
+
+impl OffsetCommitKey {
+    /// The offset of a group in a partition.
+    pub fn new(group: &str, topic: &str, partition: i32) -> Self {
+        OffsetCommitKey { group: group.to_owned(), topic: topic.to_owned(), partition }
+    }
+}
